@@ -8,7 +8,7 @@
 
 use std::error::Error;
 
-use axum::{Extension, Router, response::Response, routing::any};
+use axum::{Extension, Router, response::Response, routing::any, serve::ListenerExt};
 use prism_axum::{Connection, Deflate, Handler, Message, Options, WebSocketUpgrade, WebSockets};
 use tokio::net::TcpListener;
 
@@ -44,6 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new().fallback(any(echo)).layer(Extension(websockets.clone()));
     let listener = TcpListener::bind(address).await?;
     println!("listening on ws://{}", listener.local_addr()?);
+    // For HTTP/2. Over HTTP/1.1, the extractor does that.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     let stop = websockets.closing(signals::shutdown_signal()?);
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     websockets.shut_down().await;

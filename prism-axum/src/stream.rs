@@ -1,14 +1,7 @@
 //! [`Stream`]: the stream of a WebSocket, which is a TCP socket itself wherever that is possible.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
 use axum::http::Version;
 use bytes::Bytes;
-use futures_io::{AsyncRead, AsyncWrite};
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use prism_tokio::Tcp;
@@ -16,78 +9,31 @@ use tokio::net::TcpStream;
 
 /// The stream of an upgraded request.
 pub(crate) enum Stream {
-    /// The socket that axum has accepted. It is not used through hyper any more.
-    Tcp(Tcp),
+    /// The socket that axum has accepted, and the bytes that were read beyond the request. The socket is not used through
+    /// hyper any more, which saves memory and calls.
+    Tcp(Tcp, Bytes),
     /// A stream of HTTP/2, or one of another listener.
     Hyper(prism_hyper::Io),
 }
 
 impl Stream {
-    /// Takes the stream of a request with this version of HTTP, and the bytes that were read beyond the request.
-    pub(crate) fn of(upgraded: Upgraded, version: Version) -> (Self, Bytes) {
+    /// Takes the stream of a request with this version of HTTP.
+    pub(crate) fn of(upgraded: Upgraded, version: Version) -> Self {
         // `axum::serve` serves with hyper-util, which hides the socket in a type of its own.
         match downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (Self::of_tcp(parts.io), parts.read_buf),
+            Ok(parts) => Self::of_tcp(parts.io, parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => (Self::of_tcp(parts.io), parts.read_buf),
-                Err(upgraded) => {
-                    (Self::Hyper(prism_hyper::Io::new(upgraded, version)), Bytes::new())
-                }
+                Ok(parts) => Self::of_tcp(parts.io, parts.read_buf),
+                Err(upgraded) => Self::Hyper(prism_hyper::Io::new(upgraded, version)),
             },
         }
     }
 
-    fn of_tcp(io: TokioIo<TcpStream>) -> Self {
+    fn of_tcp(io: TokioIo<TcpStream>, early: Bytes) -> Self {
         let socket = io.into_inner();
         // This fails only if the socket is dead, and then the next read or write reports it.
         let _ = socket.set_nodelay(true);
-        Self::Tcp(socket.into())
-    }
-}
-
-/// Calls a method of the stream that is there.
-macro_rules! either {
-    ($self:ident.$method:ident($($argument:expr),*)) => {
-        match $self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).$method($($argument),*),
-            Self::Hyper(stream) => Pin::new(stream).$method($($argument),*),
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        either!(self.poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        either!(self.poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(self.poll_write_vectored(cx, bufs))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.poll_flush(cx))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.poll_close(cx))
+        Self::Tcp(socket.into(), early)
     }
 }
 
@@ -110,7 +56,7 @@ mod tests {
 
     /// Upgrades a request, and reports the stream with the bytes that came with the request.
     async fn upgrade(
-        State(upgraded): State<Sender<(Stream, bytes::Bytes)>>,
+        State(upgraded): State<Sender<Stream>>,
         mut request: Request,
     ) -> impl IntoResponse {
         let (stream, version) = (hyper::upgrade::on(&mut request), request.version());
@@ -132,8 +78,8 @@ mod tests {
         let request =
             b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nearly";
         client.write_all(request).await.unwrap();
-        let (stream, early) = streams.recv().await.expect("it is upgraded");
-        let Stream::Tcp(tcp) = stream else { panic!("it is a TCP socket") };
+        let stream = streams.recv().await.expect("it is upgraded");
+        let Stream::Tcp(tcp, early) = stream else { panic!("it is a TCP socket") };
         assert!(tcp.get_ref().nodelay().unwrap());
         assert_eq!(early, "early");
         drop(tcp);

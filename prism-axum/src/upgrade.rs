@@ -15,7 +15,7 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use prism_tokio::{
     ConnectionHandler, HttpRequest, InvalidHeader, Opening, Options, PendingUpgrade, Socket, Tokio,
-    WebSockets,
+    Transport, WebSockets,
 };
 
 use crate::{rejection::WebSocketUpgradeRejection, stream::Stream};
@@ -154,7 +154,7 @@ impl WebSocketUpgrade {
     /// runs in a task of its own.
     #[must_use = "the response accepts the request"]
     pub fn handler(self, handler: impl ConnectionHandler) -> Response {
-        self.accept(|opening, stream| opening.serve(stream, handler))
+        self.accept(RunHandler(handler))
     }
 
     /// Accepts the request, and runs an async function on the connection, in a task of its own. When the function
@@ -166,16 +166,42 @@ impl WebSocketUpgrade {
         F: FnOnce(Socket) -> P + Send + 'static,
         P: Future<Output = ()> + Send + 'static,
     {
-        self.accept(|opening, stream| opening.serve_socket(stream, run))
+        self.accept(RunFunction(run))
     }
 
-    fn accept(self, open: impl FnOnce(Opening<Tokio>, Stream) + Send + 'static) -> Response {
+    fn accept(self, run: impl Run) -> Response {
         let Self { pending, stream, version } = self;
         let (response, opening) = pending.accept();
         let stream = async move { Some(Stream::of(stream.await.ok()?, version)) };
-        opening.when_ready(stream, |opening, (stream, early)| {
-            open(opening.received(&early), stream);
+        opening.when_ready(stream, |opening, stream| match stream {
+            Stream::Tcp(tcp, early) => run.run(opening.received(&early), tcp),
+            Stream::Hyper(stream) => run.run(opening, stream),
         });
         response.map(|()| Body::empty())
+    }
+}
+
+/// What runs a connection, on a stream of any type.
+trait Run: Send + 'static {
+    fn run(self, opening: Opening<Tokio>, stream: impl Transport);
+}
+
+struct RunHandler<H>(H);
+
+struct RunFunction<F>(F);
+
+impl<H: ConnectionHandler> Run for RunHandler<H> {
+    fn run(self, opening: Opening<Tokio>, stream: impl Transport) {
+        opening.serve(stream, self.0);
+    }
+}
+
+impl<F, P> Run for RunFunction<F>
+where
+    F: FnOnce(Socket) -> P + Send + 'static,
+    P: Future<Output = ()> + Send + 'static,
+{
+    fn run(self, opening: Opening<Tokio>, stream: impl Transport) {
+        opening.serve_socket(stream, self.0);
     }
 }

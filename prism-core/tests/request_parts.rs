@@ -1,6 +1,11 @@
 //! Requests that another library has parsed, in HTTP/1.1 and HTTP/2 (RFC 8441).
 
-use prism_core::{Accept, Config, HandshakeError, Request, RequestParts, ResponseHead};
+use prism_core::{
+    Accept, Config, HandshakeError, RecvBuffer, Request, RequestParts, ResponseHead,
+    ServerHandshake,
+};
+
+use crate::common::upgrades::{bad_requests, good_requests};
 
 const GET: RequestParts<'_> = RequestParts::Http11 { method: "GET", target: "/chat?x=1" };
 
@@ -153,4 +158,34 @@ fn the_limits_on_heads_apply() {
     assert!(accept_within(GET, &UPGRADE, &Config::default().max_head_size(size)).is_ok());
     let refused = accept_within(GET, &UPGRADE, &Config::default().max_head_size(size - 1));
     assert_eq!(refused.map(drop), Err(HandshakeError::HeadTooLarge(size - 1)));
+}
+
+#[test]
+fn a_request_is_judged_the_same_in_parts_and_as_it_is_received() {
+    let config = Config::default();
+    let good = good_requests().into_iter().map(|(name, head, _)| (name, head));
+    let bad = bad_requests().into_iter().map(|(name, head, _)| (name, head));
+    let mut judged = [0; 2];
+    for (name, head) in good.chain(bad) {
+        let (mut input, mut lines) = (RecvBuffer::new(), Vec::new());
+        input.extend_from_slice(&head);
+        // Another library refuses what is not HTTP, as we do.
+        let received = ServerHandshake::new(&config).receive_request(&mut input);
+        let Ok(Some(request)) = received else { continue };
+        let (method, target) = (request.method(), request.target());
+        let parts = match head.windows(10).any(|it| it == b" HTTP/1.0\r") {
+            true => RequestParts::Http10 { method, target },
+            false => RequestParts::Http11 { method, target },
+        };
+        let in_parts = Request::from_parts(parts, request.headers(), &mut lines, &config);
+        let in_parts = in_parts.expect("a good request");
+        let texts = |request: &Request<'_>| {
+            [request.path(), request.host(), request.query().unwrap_or("-")].map(str::to_owned)
+        };
+        assert_eq!(texts(&in_parts), texts(&request), "{name}");
+        let upgraded = request.upgrade().map(drop);
+        assert_eq!(in_parts.upgrade().map(drop), upgraded, "{name}");
+        judged[usize::from(upgraded.is_ok())] += 1;
+    }
+    assert!(judged.iter().all(|count| *count > 20), "{judged:?}");
 }

@@ -7,6 +7,8 @@ use prism_core::Message;
 use crate::{connection::Connection, error::Disconnect};
 
 pub(crate) mod connection_handler;
+#[cfg(feature = "tracing")]
+pub(crate) mod traced;
 
 /// The application's callbacks for the connections of a route. One instance serves them all. For handlers with state of
 /// their own for each connection, see [`ConnectionHandler`](crate::ConnectionHandler).

@@ -80,6 +80,8 @@ pub use connection::send::Sending;
 pub use error::connect::ConnectError;
 pub use error::refusal::Refusal;
 pub use error::{AcceptError, Disconnect, Failure, TrySendError};
+#[cfg(feature = "tracing")]
+pub use handler::traced::Traced;
 pub use handler::{Handler, connection_handler::ConnectionHandler};
 pub use options::{
     Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,

@@ -38,6 +38,7 @@ pub(crate) mod clients;
 pub(crate) mod connections;
 mod defaults;
 pub(crate) mod endpoint;
+pub(crate) mod events;
 pub(crate) mod handshake;
 pub(crate) mod listener;
 pub(crate) mod origins;
@@ -323,6 +324,7 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
+        events::listening(self.local_addr, self.tls.is_some());
         let Self { network, listener, routes, policy, proxies, mut options, stats, tls, .. } = self;
         options.max_buffered = options.max_buffered.max(routes.high_water_mark());
         let limit = options.max_connections_per_ip;

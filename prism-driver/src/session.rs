@@ -43,7 +43,7 @@ use crate::{
     error::{Disconnect, Failure},
     handler::connection_handler::ConnectionHandler,
     options::Options,
-    outbox::{Outbox, batch_number, queue::SendQueue},
+    outbox::{Outbox, batch_number, owner::Pong, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
         deadline::{DeadlineTimer, Deadlines},
@@ -141,8 +141,9 @@ impl Session {
             let ended = running.run_events().await;
             let reason = running.end_reason(ended);
             running.finish(&reason).await;
-            let RunningSession { connection: _connection, deadlines, handler, .. } = running;
+            let RunningSession { connection, deadlines, handler, .. } = running;
             contain(|| drop(handler)); // foreign code
+            events::ended(&connection, &reason, deadlines.timer().now());
             then(deadlines.timer(), reason)
         })
     }
@@ -158,7 +159,9 @@ impl Session {
         async move {
             let reason = running.end_reason(Err(Failure::HandlerPanicked));
             running.linger().await;
-            then(running.deadlines.timer(), reason)
+            let timer = running.deadlines.timer();
+            events::ended(&running.connection, &reason, timer.now());
+            then(timer, reason)
         }
     }
 
@@ -169,6 +172,7 @@ impl Session {
         handler: H,
     ) -> RunningSession<T, L, H> {
         let Self { connection, inbound, read_buffer } = self;
+        events::opened(&connection, timer.now());
         let deadlines = Deadlines::new(timer);
         RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler }
     }
@@ -232,11 +236,15 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 }
                 Some(Event::Pong(payload)) => {
                     let now = self.deadlines.timer().now();
-                    if connection.outbox().handle_pong(payload, now) {
-                        let handler = &mut self.handler;
-                        let future =
-                            call(connection, move || handler.on_pong(connection, payload))?;
-                        RunHandler::new(connection, &mut self.deadlines, future).await?;
+                    match connection.outbox().handle_pong(payload, now) {
+                        Pong::Keepalive(took) => events::pong_received(connection, took),
+                        Pong::Application => {
+                            let handler = &mut self.handler;
+                            let future =
+                                call(connection, move || handler.on_pong(connection, payload))?;
+                            RunHandler::new(connection, &mut self.deadlines, future).await?;
+                        }
+                        Pong::Unexpected => {}
                     }
                     self.read_buffer.count(turn::EVENT);
                 }

@@ -34,12 +34,18 @@ mod counts;
 mod deadlines;
 mod dial;
 mod errors;
+#[cfg(feature = "tracing")]
+mod events;
+#[cfg(feature = "tracing")]
+mod events_of_servers;
 mod fairness;
 mod floods;
 mod flush;
 mod forms;
 mod handshake;
 mod handshake_limit;
+#[cfg(feature = "tracing")]
+mod hostile_log;
 mod large_messages;
 mod mask_keys;
 mod message_rate;

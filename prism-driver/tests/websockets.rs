@@ -48,6 +48,8 @@ fn a_connection_has_what_is_known_of_its_request() {
             assert_eq!(connection.data::<u32>(), Some(&7));
             assert_eq!(connection.peer_addr(), Some(addr("192.0.2.1:40000")));
         }
+        let counts = websockets.stats().counts();
+        assert_eq!((counts.open + counts.closed, counts.opened_over_http2), (2, 1));
     });
 }
 
@@ -248,7 +250,7 @@ fn a_client_behind_a_trusted_proxy_has_its_own_address_and_limit() {
         let peer = open(&websockets, via_proxy(&ada)).await;
         assert_eq!(status(&websockets, via_proxy(&ada)).await, 429);
         assert_eq!(status(&websockets, via_proxy(&eve)).await, 101);
-        // Who connects directly cannot pretend to be somebody else.
+        // A client that connects directly cannot pretend to be another.
         let forged = of(&eve).peer_addr(addr("192.0.2.1:1"));
         assert_eq!(status(&websockets, forged).await, 429);
         drop(peer);

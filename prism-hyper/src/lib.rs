@@ -45,14 +45,17 @@
 //!
 //! # HTTP/2
 //!
-//! hyper copies each write, and queues up to four of them for a stream. So this crate writes at most 16 KiB at once, which
-//! bounds that queue by 64 KiB. A reader that stops thus costs at most the
+//! hyper copies each write, and queues up to three of them for a stream. So this crate writes at most 16 KiB at once, which
+//! bounds that queue. Beyond it, hyper holds what the peer's window allows, at most 400 KiB for each stream
+//! (`max_send_buf_size`). With the windows that most clients have, 64 KiB, a reader that stops costs at most the
 //! [high-water mark](prism_driver::Options::high_water_mark), one message, and 64 KiB. A message that is in the queue
 //! counts as written: [`flush`](prism_driver::Connection::flush) does not wait for it, and the
 //! [write timeout](prism_driver::Options::write_timeout) begins later.
 //!
-//! In the other direction, hyper receives ahead of a handler that is busy: up to 1 MiB a connection, unless you set
-//! `initial_connection_window_size` on its builder.
+//! While a handler does not receive, HTTP/2 holds the peer back by bytes, not by frames. If too many short frames wait to be
+//! read, hyper ends the whole connection, with `ENHANCE_YOUR_CALM`. With its default windows, that is after some 2,000 frames
+//! of all WebSockets on the connection together. So a handler that receives many short messages over HTTP/2 should not be
+//! slow: let it pass them on to another task.
 //!
 //! The peer can reset a stream. This ends the connection as a lost TCP connection does.
 

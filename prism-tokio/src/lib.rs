@@ -254,7 +254,7 @@ struct Readme;
 #[doc = include_str!("../../prism-driver/docs/keepalive-and-timeouts.md")]
 #[doc = include_str!("../../prism-driver/docs/limits.md")]
 #[doc = include_str!("../../prism-driver/docs/final-ends.md")]
-#[doc = include_str!("../../prism-driver/docs/observability.md")]
+#[cfg_attr(feature = "tracing", doc = include_str!("../../prism-driver/docs/observability.md"))]
 #[doc = include_str!("../../prism-driver/docs/reconnecting.md")]
 #[doc = include_str!("../../prism-driver/docs/request-and-answer.md")]
 #[doc = include_str!("../../prism-driver/docs/slow-consumers.md")]

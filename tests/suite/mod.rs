@@ -18,6 +18,7 @@ mod compression;
 mod connection_handlers;
 mod contract;
 mod contract_slow;
+mod counts;
 mod ending_threads;
 mod faults;
 mod floods;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use async_channel::{Receiver, Sender, bounded};
-use axum::{Extension, Router};
+use axum::{Extension, Router, serve::ListenerExt};
 use prism_axum::WebSockets;
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -20,6 +20,7 @@ impl Server {
     pub(crate) async fn start(websockets: WebSockets, routes: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listener = listener.tap_io(|socket| socket.set_nodelay(true).unwrap());
         let app = routes.layer(Extension(websockets.clone()));
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let (stop, stopped) = bounded(1);

@@ -1,9 +1,13 @@
 //! [`ColdState`]: the part of an outbox's state that few connections need.
 
+#[cfg(feature = "tracing")]
+use std::time::Duration;
 use std::{io, sync::Arc};
 
 use prism_core::{CloseCode, OwnedHeaders};
 
+#[cfg(feature = "tracing")]
+use crate::server::stats::traffic::Traffic;
 use crate::{
     outbox::{pings::Pings, waiters::Waiters},
     tls::info::TlsInfo,
@@ -27,6 +31,9 @@ pub(crate) struct ColdState {
     pub(super) lost: u64,
     /// How many messages found no room.
     pub(crate) missed: u64,
+    /// What the connection has carried, if somebody will look. Boxed, because that is rare.
+    #[cfg(feature = "tracing")]
+    pub(super) totals: Option<Box<Totals>>,
     /// How we closed, if we did so first.
     pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
     pub(crate) waiters: Option<Arc<Waiters>>,
@@ -34,6 +41,15 @@ pub(crate) struct ColdState {
     pub(super) pings: Option<Box<Pings>>,
     /// The hooks to run when the connection has ended.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+/// What a connection has carried, for the event of its end.
+#[cfg(feature = "tracing")]
+pub(crate) struct Totals {
+    /// When the connection was opened.
+    pub(crate) since: Duration,
+    pub(crate) received: Traffic,
+    pub(crate) sent: Traffic,
 }
 
 impl ColdState {
@@ -46,11 +62,17 @@ impl ColdState {
             written,
             lost,
             missed,
+            #[cfg(feature = "tracing")]
+            totals,
             closed_with,
             waiters,
             pings,
             hooks,
         } = self;
+        #[cfg(feature = "tracing")]
+        if totals.is_some() {
+            return false;
+        }
         headers.is_none()
             && tls.is_none()
             && write_error.is_none()

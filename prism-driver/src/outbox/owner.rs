@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use prism_core::{CloseCode, CloseFrame, Event, ProtocolError};
+use prism_core::{CloseCode, CloseFrame, Event, Output, ProtocolError};
 
 use crate::{
     error::Failure,
@@ -36,13 +36,8 @@ impl Outbox {
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut state = self.lock();
         let owner = state.owner.take();
-        let written = if state.is_idle() {
-            // A sender may have written a large message already.
-            state.count_sent(0);
-            Poll::Ready(Written::All)
-        } else {
-            state.poll_write(cx)
-        };
+        let written =
+            if state.is_idle() { Poll::Ready(Written::All) } else { state.poll_write(cx) };
         state.blocked = written.is_pending();
         let took = std::mem::take(&mut state.took) | (written == Poll::Ready(Written::Failed));
         if took {
@@ -103,14 +98,13 @@ impl Outbox {
         self.signals.take_woken()
     }
 
-    /// Handles a pong. Returns whether it answers a ping of the application.
-    pub(crate) fn handle_pong(&self, payload: &[u8], now: Duration) -> bool {
+    /// Handles a pong, and returns what it answers.
+    pub(crate) fn handle_pong(&self, payload: &[u8], now: Duration) -> Pong {
         let mut state = self.lock();
         if state.outbound.handle_pong(payload, now) {
-            state.count_round_trip();
-            return false;
+            return Pong::Keepalive(state.count_round_trip());
         }
-        state.take_ping(payload)
+        if state.take_ping(payload) { Pong::Application } else { Pong::Unexpected }
     }
 
     /// Notes that the peer has taken bytes after making them wait, which is a sign of life.
@@ -192,9 +186,14 @@ impl Outbox {
         self.lock().outbound.receive_eof();
     }
 
-    /// Does everything that is due at `now`.
-    pub(crate) fn handle_timeout(&self, now: Duration, heard: bool) -> Result<(), ProtocolError> {
-        self.lock().encode(|outbound, out| outbound.handle_timeout(now, heard, out))
+    /// Does everything that is due at `now`. Returns whether the keepalive has sent a ping.
+    pub(crate) fn handle_timeout(&self, now: Duration, heard: bool) -> Result<bool, ProtocolError> {
+        self.lock().encode(|outbound, out| {
+            outbound.poll_pong(out);
+            let before = out.unsent_bytes();
+            outbound.handle_timeout(now, heard, out)?;
+            Ok(out.unsent_bytes() > before)
+        })
     }
 
     /// Returns whether to read the transport, and whether to shut its write side down.
@@ -265,6 +264,17 @@ impl Outbox {
         drop(state);
         Waiters::notify_all(waiters);
     }
+}
+
+/// What a pong answers.
+#[derive(Debug)]
+pub(crate) enum Pong {
+    /// The latest ping of the keepalive, after this time.
+    Keepalive(Duration),
+    /// A ping of the application.
+    Application,
+    /// Nothing, or a ping that was answered already.
+    Unexpected,
 }
 
 /// Whether the owner may sleep.

@@ -182,9 +182,9 @@ fn after_append(state: &mut OutboxState) -> AfterSend {
     if state.owner.is_none() { AfterSend::Nothing } else { for_sleeping_owner(state) }
 }
 
+#[inline(never)] // A copy in each caller would make an echo 1 % slower.
 fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
     if state.is_idle() && !state.has_write_failed() {
-        state.count_sent(0);
         return AfterSend::Nothing;
     }
     batch_number::count_delivery();

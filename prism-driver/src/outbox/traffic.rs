@@ -3,12 +3,32 @@
 //! Most messages are counted where a lock is held and a write is due anyway, so that neither the message nor the
 //! idle connection pays for it: the state of an outbox has one byte for messages that are not counted yet.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "tracing")]
+use crate::outbox::cold_state::Totals;
 use crate::{
     outbox::{Outbox, state::OutboxState},
     server::stats::{route_stats::RouteStats, traffic::Traffic},
 };
+
+#[cfg(feature = "tracing")]
+impl Outbox {
+    /// Returns the route of the connection, if it is a server's.
+    pub(crate) fn route(&self) -> Option<Arc<str>> {
+        self.lock().stats.as_ref().map(|stats| stats.route.clone())
+    }
+
+    /// Begins to add up what the connection carries. This takes memory, so it happens only if somebody will look.
+    pub(crate) fn begin_totals(&self, since: Duration) {
+        let (received, sent) = Default::default();
+        self.lock().cold().totals = Some(Box::new(Totals { since, received, sent }));
+    }
+
+    pub(crate) fn take_totals(&self) -> Option<Box<Totals>> {
+        self.lock().cold.as_mut()?.totals.take()
+    }
+}
 
 impl Outbox {
     /// Counts the connection for this route, from now on.
@@ -20,7 +40,7 @@ impl Outbox {
     /// Counts what the session has received.
     pub(crate) fn count_received(&self, received: Traffic) {
         if !received.is_empty() {
-            self.lock().with_stats(|stats| stats.server.received(received));
+            self.lock().count(received, Traffic::default());
         }
     }
 
@@ -36,13 +56,13 @@ impl Outbox {
 }
 
 impl OutboxState {
-    /// Notes that a message has been sent. It is counted when something is written, or the owner finds nothing to write.
+    /// Notes that a message has been sent. It is counted when something is written or flushed, or when nothing can be any more.
     #[inline(always)]
     pub(super) fn count_message(&mut self) {
-        self.uncounted = self.uncounted.checked_add(1).unwrap_or_else(|| {
+        self.uncounted += 1;
+        if self.uncounted == u8::MAX {
             self.count_sent(0);
-            1
-        });
+        }
     }
 
     /// Counts the messages that have been sent, and this many bytes that have been written.
@@ -50,7 +70,7 @@ impl OutboxState {
     pub(super) fn count_sent(&mut self, bytes: u64) {
         let sent = Traffic::new(std::mem::take(&mut self.uncounted).into(), bytes);
         if !sent.is_empty() {
-            self.with_stats(|stats| stats.server.sent(sent));
+            self.count(Traffic::default(), sent);
         }
     }
 
@@ -60,10 +80,23 @@ impl OutboxState {
         self.with_stats(|stats| stats.server.missed());
     }
 
-    /// Counts the round trip that was measured last.
-    pub(super) fn count_round_trip(&self) {
-        if let Some(latency) = self.outbound.latency() {
-            self.with_stats(|stats| stats.server.round_trip(latency.last));
+    /// Counts the round trip that was measured last, and returns it.
+    pub(super) fn count_round_trip(&self) -> Duration {
+        let round_trip = self.outbound.latency().map(|latency| latency.last).unwrap_or_default();
+        self.with_stats(|stats| stats.server.round_trip(round_trip));
+        round_trip
+    }
+
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only totals change")
+    )]
+    fn count(&mut self, received: Traffic, sent: Traffic) {
+        self.with_stats(|stats| stats.server.carried(received, sent));
+        #[cfg(feature = "tracing")]
+        if let Some(totals) = self.cold.as_mut().and_then(|cold| cold.totals.as_mut()) {
+            totals.received += received;
+            totals.sent += sent;
         }
     }
 

@@ -36,7 +36,8 @@ impl<N: Network> Acceptor<N> {
                     let Some(client) = shared.clients.accept(peer_addr) else {
                         drop(stream);
                         shared.connections.stats.accepted();
-                        shared.connections.stats.not_upgraded(NotUpgraded::TooManyConnections);
+                        let reason = NotUpgraded::TooManyConnections;
+                        shared.connections.not_upgraded(Some(peer_addr), reason, None);
                         // Nothing else limits how many of these there are in a row.
                         yield_now().await;
                         continue;
@@ -51,9 +52,13 @@ impl<N: Network> Acceptor<N> {
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) if is_exhaustion(&error) => {
+                    let now = shared.network().now();
+                    shared.connections.events.descriptors_exhausted(now, &error);
                     shared.admission.free_descriptor(ACCEPT_PAUSE).await;
                 }
-                Err(_) => {
+                Err(error) => {
+                    let now = shared.network().now();
+                    shared.connections.events.accept_failed(now, &error);
                     shared.network().sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -81,7 +81,7 @@ impl<N: Network> Admission<N> {
         let (network, registry) = (&self.connections.runtime, &self.connections.registry);
         while let Some((due, pool)) = self.next_eviction() {
             if due <= network.now() {
-                pool.evict_oldest();
+                self.evict_oldest(pool);
                 continue;
             }
             // An eviction is not the only way to make room: a handshake that completes releases its permit, too.
@@ -123,7 +123,7 @@ impl<N: Network> Admission<N> {
         let slots = registry.len();
         let (due, pool) = self.first_due();
         if due <= network.now() {
-            pool.evict_oldest();
+            self.evict_oldest(pool);
         }
         within(network, pause, registry.until_fewer_than(slots)).await;
     }
@@ -136,6 +136,11 @@ impl<N: Network> Admission<N> {
     /// Evicts all pages, including those that are admitted later.
     pub(crate) fn evict_pages(&self) {
         self.pages.evict_all();
+    }
+
+    fn evict_oldest(&self, pool: &PermitPool) {
+        pool.evict_oldest();
+        self.connections.events.evicting(self.connections.runtime.now());
     }
 
     /// Returns when the next handshake, page or waiting request may be evicted, and from which pool; `None` if there is

@@ -1,7 +1,7 @@
 //! [`Connections`]: the part of a server that needs no listener. [`Server`](crate::Server) adds a listener, a limit on
 //! handshakes, and routes.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
     options::server::ServerOptions,
@@ -12,9 +12,10 @@ use crate::{
     },
     server::{
         address_limit::AddressLimit,
+        events::{self, ServerEvents},
         registry::Registry,
         shutdown::GradualClose,
-        stats::{ServerStats, Shutdown},
+        stats::{NotUpgraded, ServerStats, Shutdown},
     },
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Connections<R: Runtime> {
     /// Limits how much all connections together may buffer for peers that do not read.
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: ServerStats,
+    pub(crate) events: ServerEvents,
 }
 
 impl<R: Runtime> Connections<R> {
@@ -41,7 +43,8 @@ impl<R: Runtime> Connections<R> {
     ) -> Arc<Self> {
         let registry = Registry::new(stats.clone(), address_limit);
         let budget = Budget::new(&options, stats.clone());
-        Arc::new(Self { runtime, options, registry, budget, stats })
+        let events = ServerEvents::default();
+        Arc::new(Self { runtime, options, registry, budget, stats, events })
     }
 
     /// Spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the last connection. Drops
@@ -54,17 +57,32 @@ impl<R: Runtime> Connections<R> {
         });
     }
 
+    /// Counts and reports a request, or a peer without one, that gets no connection. `status` is that of the answer, if there is
+    /// one.
+    pub(crate) fn not_upgraded(
+        &self,
+        peer: Option<SocketAddr>,
+        reason: NotUpgraded,
+        status: Option<u16>,
+    ) {
+        self.stats.not_upgraded(reason);
+        self.events.refused(self.runtime.now(), peer, reason, status);
+    }
+
     /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
     /// `before_cut` when that is over.
     pub(crate) async fn shut_down(&self, spread: Duration, before_cut: impl FnOnce()) -> Shutdown {
         let Self { runtime, options, registry, .. } = self;
         let grace = runtime.now().saturating_add(options.shutdown_grace);
-        let closing = GradualClose::new(registry.begin_shutdown());
+        let open = registry.begin_shutdown();
+        events::shutting_down(open.len());
+        let closing = GradualClose::new(open);
         closing.run(runtime, registry, spread).await;
         until(runtime, grace, registry.until_fewer_than(1)).await;
         before_cut();
         let outcome = registry.cut_all();
         within(runtime, CUT_GRACE, registry.until_fewer_than(1)).await;
+        events::shut_down(&outcome);
         outcome
     }
 }

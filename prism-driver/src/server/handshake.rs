@@ -53,6 +53,14 @@ impl Rejected {
         }
     }
 
+    /// Returns the status of the answer, if there is one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Reply(reply) => Some(reply.status()),
+            Self::Unanswered { .. } => None,
+        }
+    }
+
     /// Returns whether there is something for the peer to read: an answer, or the alert of a failed TLS handshake.
     /// (Closing a socket with unread input resets the connection, and a reset destroys either.)
     pub(crate) const fn can_be_read(&self) -> bool {

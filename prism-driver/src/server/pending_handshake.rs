@@ -97,15 +97,19 @@ impl<N: Network> PendingHandshake<N> {
             match outcome {
                 Some(Ok(upgrade)) => self.open(upgrade, read_buffer),
                 Some(Err(rejected)) => {
-                    self.shared.connections.stats.not_upgraded(rejected.reason());
+                    self.note_not_upgraded(rejected.reason(), rejected.status());
                     drop(read_buffer); // sending the answer may take long
                     if rejected.can_be_read() {
                         self.reply(rejected).await;
                     }
                 }
-                None => self.shared.connections.stats.not_upgraded(NotUpgraded::Evicted),
+                None => self.note_not_upgraded(NotUpgraded::Evicted, None),
             }
         }
+    }
+
+    fn note_not_upgraded(&self, reason: NotUpgraded, status: Option<u16>) {
+        self.shared.connections.not_upgraded(Some(self.client.addr()), reason, status);
     }
 
     /// Returns the refusal of a client that has too many connections. Over TLS there is no answer: each would cost a

@@ -1,6 +1,7 @@
 //! [`Slot`]: a connection's entry in a server's registry.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -11,7 +12,10 @@ use crate::{
     error::Disconnect,
     options::Options,
     runtime::Runtime,
-    server::{registry::Registry, route_context::RouteContext, shutdown::send_going_away},
+    server::{
+        registry::Registry, route_context::RouteContext, shutdown::send_going_away,
+        stats::NotUpgraded,
+    },
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
 
@@ -39,6 +43,23 @@ impl<R: Runtime> Slot<R> {
         if self.registry().opened(self.key, connection) {
             send_going_away(connection);
         }
+    }
+
+    /// Records that the request of the open connection came over HTTP/2.
+    pub(crate) fn opened_over_http2(&self) {
+        self.context.connections.stats.opened_over_http2();
+    }
+
+    /// Records that there will be no connection; see [`Connections::not_upgraded`].
+    ///
+    /// [`Connections::not_upgraded`]: crate::server::connections::Connections::not_upgraded
+    pub(crate) fn not_upgraded(
+        &self,
+        peer: Option<SocketAddr>,
+        reason: NotUpgraded,
+        status: Option<u16>,
+    ) {
+        self.context.connections.not_upgraded(peer, reason, status);
     }
 
     /// Records that the connection has ended.

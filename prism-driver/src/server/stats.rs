@@ -47,6 +47,7 @@ pub struct ServerStats {
 struct Counters {
     accepted: AtomicU64,
     opened: AtomicU64,
+    opened_over_http2: AtomicU64,
     closed: AtomicU64,
     stuck: AtomicU64,
     unstuck: AtomicU64,
@@ -150,6 +151,9 @@ pub struct Counts {
     pub incomplete: u64,
     /// The numbers of peers that got neither a connection nor a page, by reason.
     pub refused: Refused,
+    /// The number of connections opened so far over HTTP/2 (RFC 8441), as [`WebSockets`](crate::WebSockets) can be. All others
+    /// were opened over HTTP/1.1.
+    pub opened_over_http2: u64,
     /// The numbers of connections that have [ended](Self::closed), by the way in which they ended.
     pub ends: Ends,
     /// What the connections have received so far, without their requests, and without messages that arrive after this side
@@ -297,6 +301,7 @@ impl ServerStats {
             pages,
             incomplete: self.counters.incomplete.load(Relaxed),
             refused,
+            opened_over_http2: self.counters.opened_over_http2.load(Relaxed),
             ends: self.counters.ends.snapshot(),
             received: self.counters.traffic.received(),
             sent: self.counters.traffic.sent(),
@@ -312,6 +317,11 @@ impl ServerStats {
 
     pub(crate) fn opened(&self) {
         self.counters.opened.fetch_add(1, Relaxed);
+    }
+
+    /// Counts an open connection as one over HTTP/2.
+    pub(crate) fn opened_over_http2(&self) {
+        self.counters.opened_over_http2.fetch_add(1, Relaxed);
     }
 
     /// Counts a connection that has ended. `stuck` says whether it was counted as [stuck](Self::stuck) before.
@@ -353,14 +363,9 @@ impl ServerStats {
         self.counters.round_trips.add(round_trip);
     }
 
-    /// Adds what connections have received.
-    pub(crate) fn received(&self, traffic: Traffic) {
-        self.counters.traffic.add_received(traffic);
-    }
-
-    /// Adds what connections have sent.
-    pub(crate) fn sent(&self, traffic: Traffic) {
-        self.counters.traffic.add_sent(traffic);
+    /// Adds what connections have received and sent.
+    pub(crate) fn carried(&self, received: Traffic, sent: Traffic) {
+        self.counters.traffic.add(received, sent);
     }
 
     /// Returns how many bytes are buffered for peers that do not keep up.

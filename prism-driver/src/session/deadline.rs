@@ -11,6 +11,7 @@ use crate::{
     options::Options,
     runtime::Runtime,
     session::{
+        events,
         moment::Moment,
         write_progress::{WriteLimits, WriteProgress},
     },
@@ -112,6 +113,7 @@ impl<T: DeadlineTimer> Deadlines<T> {
     pub(super) fn note_blocked(&mut self, connection: &Connection) {
         self.timer.note_stalled(connection);
         if self.backlog.is_none() {
+            events::back_pressure_began(connection);
             let progress = WriteProgress::begin(self.timer.now(), self.timer.write_limits());
             let written = connection.outbox().count_written();
             self.backlog = Some(Box::new(Backlog { progress, written }));
@@ -128,6 +130,7 @@ impl<T: DeadlineTimer> Deadlines<T> {
             backlog.progress.took(bytes, self.timer.now(), self.timer.write_limits());
         } else {
             self.backlog = None;
+            events::back_pressure_ended(connection);
             connection.outbox().stop_counting();
         }
         true

@@ -18,6 +18,7 @@ use crate::{
     outbox::owner::Sleep,
     session::{
         deadline::{DeadlineTimer, Deadlines},
+        events,
         read_buffer::ReadBuffer,
     },
 };
@@ -260,7 +261,9 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             Phase::Handling | Phase::Closing => true,
         };
         let waited = self.connection.outbox().wants().read;
-        self.connection.outbox().handle_timeout(now, heard)?;
+        if self.connection.outbox().handle_timeout(now, heard)? {
+            events::ping_sent(self.connection);
+        }
         if waited && !self.connection.outbox().wants().read {
             // Both have closed, but the peer did not end the transport in time.
             return Err(ProtocolError::CloseTimeout.into());

@@ -33,6 +33,19 @@ impl Handler for Echo {
     }
 }
 
+/// Panics when it is told to, and sends everything else back.
+#[cfg(feature = "tracing")]
+pub struct Fragile;
+
+#[cfg(feature = "tracing")]
+impl Handler for Fragile {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        assert_ne!(message, Message::Text("panic"), "on purpose");
+        // The connection may be closing already.
+        let _ = connection.send(message).await;
+    }
+}
+
 /// Logs all calls, and obeys the messages `wait` (until the gate opens), `panic` and `close`; sends all
 /// others back.
 pub struct Recorder {

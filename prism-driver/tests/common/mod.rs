@@ -4,9 +4,13 @@
 
 pub mod cancellation;
 pub mod compressed;
+#[cfg(feature = "tracing")]
+pub mod events;
 pub mod flood;
 pub mod gatekeeper;
 pub mod handlers;
+#[cfg(feature = "tracing")]
+pub mod hostile;
 pub mod http;
 pub mod kept_tasks;
 pub mod kinds;

@@ -38,6 +38,7 @@ struct State {
     /// The address of the listener.
     listening: Option<SocketAddr>,
     accepted: usize,
+    accept_failures: usize,
     /// The limit on descriptors, and the connections that use one.
     descriptors: Option<(usize, Vec<Faults>)>,
     nodelay_count: usize,
@@ -142,6 +143,12 @@ impl Net {
         self.state().descriptors = Some((count, Vec::new()));
     }
 
+    /// Makes `accept` fail this many times with an error that is about no single connection.
+    #[cfg(feature = "tracing")]
+    pub fn fail_accept(&self, times: usize) {
+        self.state().accept_failures = times;
+    }
+
     /// Returns how many connections were accepted.
     pub fn accepted(&self) -> usize {
         self.state().accepted
@@ -206,6 +213,11 @@ impl Network for Net {
             None => listener.listener.accept().await,
         };
         let mut state = self.state();
+        if state.accept_failures > 0 {
+            state.accept_failures -= 1;
+            *listener.first.lock().unwrap() = Some(incoming);
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         if let Some((count, taken)) = &mut state.descriptors {
             taken.retain(|faults| !faults.dropped_by_server());
             if taken.len() >= *count {

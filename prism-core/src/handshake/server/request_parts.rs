@@ -16,11 +16,19 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestParts<'a> {
     /// A request in HTTP/1.0, which cannot be upgraded.
-    #[allow(missing_docs)]
-    Http10 { method: &'a str, target: &'a str },
-    /// A request in HTTP/1.1. The target may be in any form (RFC 9112 §3.2).
-    #[allow(missing_docs)]
-    Http11 { method: &'a str, target: &'a str },
+    Http10 {
+        /// The method.
+        method: &'a str,
+        /// The target, in any form (RFC 9112 §3.2).
+        target: &'a str,
+    },
+    /// A request in HTTP/1.1.
+    Http11 {
+        /// The method.
+        method: &'a str,
+        /// The target, in any form (RFC 9112 §3.2).
+        target: &'a str,
+    },
     /// A request in HTTP/2 (RFC 9113 §8.3.1), or in HTTP/3, which has the same parts.
     Http2 {
         /// The value of `:method`.

@@ -187,6 +187,16 @@ impl EndKind {
     pub(crate) const fn is_clean(self) -> bool {
         !matches!(self, Self::Failed(_))
     }
+
+    /// Returns a name for logs: which side closed the connection, or how it failed.
+    #[cfg(feature = "tracing")]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Peer(_) => "peer",
+            Self::Local(_) => "us",
+            Self::Failed(kind) => kind.name(),
+        }
+    }
 }
 
 impl From<&Disconnect> for EndKind {

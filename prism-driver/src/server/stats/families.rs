@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::server::stats::{Counts, round_trips::RoundTrips};
+use crate::server::stats::{Counts, ends::Ends, round_trips::RoundTrips};
 
 /// The metrics that share a name. The terms are those of [OpenMetrics](crate::Counts::to_openmetrics).
 pub(super) struct Family {
@@ -47,6 +47,7 @@ pub(super) fn families(counts: &Counts) -> Vec<Family> {
             "Pages and refusals that were not sent completely.",
             counts.incomplete,
         ),
+        opened(counts),
         gauge("prism_connections_open", "Connections that are open.", counts.open),
         gauge(
             "prism_connections_stuck",
@@ -75,7 +76,15 @@ pub(super) fn families(counts: &Counts) -> Vec<Family> {
 }
 
 fn counter(name: &'static str, help: &'static str, count: u64) -> Family {
-    let samples = vec![Sample::new("_total", [], count)];
+    counters(name, help, [Sample::new("_total", [], count)])
+}
+
+fn counters(
+    name: &'static str,
+    help: &'static str,
+    samples: impl IntoIterator<Item = Sample>,
+) -> Family {
+    let samples = samples.into_iter().collect();
     Family { name, kind: Kind::Counter, unit: None, help, samples }
 }
 
@@ -92,34 +101,34 @@ fn bytes(family: Family) -> Family {
 fn handshakes(counts: &Counts) -> Family {
     let accepted = [("opened", counts.open + counts.closed), ("page", counts.pages)];
     let results = accepted.into_iter().chain(counts.refused.by_reason());
-    let sample = |(result, count)| Sample::new("_total", [("result", result)], count);
-    Family {
-        name: "prism_handshakes",
-        kind: Kind::Counter,
-        unit: None,
-        help: "Handshakes that are over, by result.",
-        samples: results.map(sample).collect(),
-    }
+    counters(
+        "prism_handshakes",
+        "Handshakes that are over, by result.",
+        results.map(|(result, count)| Sample::new("_total", [("result", result)], count)),
+    )
+}
+
+fn opened(counts: &Counts) -> Family {
+    let over_http1 = (counts.open + counts.closed).saturating_sub(counts.opened_over_http2);
+    let versions = [("1.1", over_http1), ("2", counts.opened_over_http2)];
+    counters(
+        "prism_connections_opened",
+        "Connections that were opened, by the version of HTTP.",
+        versions.map(|(version, count)| Sample::new("_total", [("http", version)], count)),
+    )
 }
 
 fn ends(counts: &Counts) -> Family {
-    let ends = &counts.ends;
-    let closed = [("peer", &ends.by_peer), ("us", &ends.by_us)];
-    let closed = closed.into_iter().flat_map(|(by, counts)| {
-        counts
-            .by_class()
-            .map(|(code, count)| Sample::new("_total", [("by", by), ("how", code)], count))
-    });
-    let failed = ends.failed.by_kind().map(|(failure, count)| {
-        Sample::new("_total", [("by", "failure"), ("how", failure)], count)
-    });
-    Family {
-        name: "prism_connections_ended",
-        kind: Kind::Counter,
-        unit: None,
-        help: "Connections that have ended, by who closed them and the class of the close code, or by the failure.",
-        samples: closed.chain(failed).collect(),
-    }
+    let Ends { by_peer, by_us, failed } = &counts.ends;
+    let sample = |by, (how, count)| Sample::new("_total", [("by", by), ("how", how)], count);
+    let by_peer = by_peer.by_class().map(|class| sample("peer", class));
+    let by_us = by_us.by_class().map(|class| sample("us", class));
+    let failed = failed.by_kind().map(|kind| sample("failure", kind));
+    counters(
+        "prism_connections_ended",
+        "Connections that have ended, by the side that closed them and the class of the code, or by the failure.",
+        by_peer.into_iter().chain(by_us).chain(failed),
+    )
 }
 
 fn round_trips(round_trips: &RoundTrips) -> Family {

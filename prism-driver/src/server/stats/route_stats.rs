@@ -11,12 +11,17 @@ pub(crate) struct RouteStats {
     pub(crate) server: ServerStats,
     /// The route as it was added to the server, in its normalized form. Unlike the path of a request, it is not the
     /// peer's text.
-    #[expect(dead_code, reason = "events will name it")]
-    pub(crate) route: Box<str>,
+    #[cfg(feature = "tracing")]
+    pub(crate) route: Arc<str>,
 }
 
 impl RouteStats {
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "only events name it"))]
     pub(crate) fn new(server: ServerStats, route: &str) -> Arc<Self> {
-        Arc::new(Self { server, route: route.into() })
+        Arc::new(Self {
+            server,
+            #[cfg(feature = "tracing")]
+            route: route.into(),
+        })
     }
 }

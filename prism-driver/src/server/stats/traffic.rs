@@ -56,12 +56,10 @@ struct Counter {
 }
 
 impl TrafficCounters {
-    pub(super) fn add_received(&self, received: Traffic) {
-        self.0[own_shard()].received.add(received);
-    }
-
-    pub(super) fn add_sent(&self, sent: Traffic) {
-        self.0[own_shard()].sent.add(sent);
+    pub(super) fn add(&self, received: Traffic, sent: Traffic) {
+        let shard = &self.0[own_shard()];
+        shard.received.add(received);
+        shard.sent.add(sent);
     }
 
     pub(super) fn received(&self) -> Traffic {
@@ -110,8 +108,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..=SHARDS {
                 scope.spawn(|| {
-                    counters.add_received(Traffic::new(1, 10));
-                    counters.add_sent(Traffic::new(0, 2));
+                    counters.add(Traffic::new(1, 10), Traffic::new(0, 2));
                 });
             }
         });

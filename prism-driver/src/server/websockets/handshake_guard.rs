@@ -1,13 +1,11 @@
 //! [`HandshakeGuard`]: what a request holds until its connection opens.
 
+use std::net::SocketAddr;
+
 use crate::{
     connection::Connection,
     runtime::Runtime,
-    server::{
-        address_limit::Place,
-        slot::Slot,
-        stats::{NotUpgraded, ServerStats},
-    },
+    server::{address_limit::Place, slot::Slot, stats::NotUpgraded},
 };
 
 /// What a request holds until its connection opens: its place among those of its address, and its entry in the registry.
@@ -15,20 +13,33 @@ use crate::{
 pub(super) struct HandshakeGuard<R: Runtime> {
     /// `None` once the connection is open.
     held: Option<(Slot<R>, Place)>,
-    stats: ServerStats,
+    peer_addr: Option<SocketAddr>,
+    /// Whether the request came over HTTP/2.
+    pub(super) is_http2: bool,
     /// What a drop means.
     pub(super) if_dropped: NotUpgraded,
+    /// The status of the refusal, if there is one.
+    pub(super) status: Option<u16>,
 }
 
 impl<R: Runtime> HandshakeGuard<R> {
-    pub(super) const fn new(slot: Slot<R>, place: Place, stats: ServerStats) -> Self {
-        Self { held: Some((slot, place)), stats, if_dropped: NotUpgraded::Left }
+    pub(super) const fn new(slot: Slot<R>, place: Place, peer_addr: Option<SocketAddr>) -> Self {
+        Self {
+            held: Some((slot, place)),
+            peer_addr,
+            is_http2: false,
+            if_dropped: NotUpgraded::Left,
+            status: None,
+        }
     }
 
     /// Records that the connection has opened, and returns its entry.
     pub(super) fn opened(mut self, connection: &Connection) -> Slot<R> {
         let (slot, place) = self.held.take().expect("it is taken only here");
         slot.opened(connection);
+        if self.is_http2 {
+            slot.opened_over_http2();
+        }
         if connection.peer_addr().is_some() {
             place.keep();
         }
@@ -44,8 +55,8 @@ impl<R: Runtime> HandshakeGuard<R> {
 
 impl<R: Runtime> Drop for HandshakeGuard<R> {
     fn drop(&mut self) {
-        if self.held.is_some() {
-            self.stats.not_upgraded(self.if_dropped);
+        if let Some((slot, _)) = &self.held {
+            slot.not_upgraded(self.peer_addr, self.if_dropped, self.status);
         }
     }
 }

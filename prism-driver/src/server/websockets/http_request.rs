@@ -91,6 +91,11 @@ impl<'a> HttpRequest<'a> {
         self
     }
 
+    /// Returns whether the request came over HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.version == Version::HTTP_2
+    }
+
     /// Calls a function with the request as the core judges it.
     pub(super) fn with_request<T>(
         &self,

@@ -73,8 +73,9 @@ impl<R: Runtime> WebSockets<R> {
     ) -> Result<PendingUpgrade<R>, Response<Bytes>> {
         let Inner { connections, policy, .. } = &*self.0;
         connections.stats.accepted();
+        let peer_addr = request.peer_addr;
         let upgrade = self.admit(request).map_err(|reply| {
-            connections.stats.not_upgraded(reply.reason());
+            connections.not_upgraded(peer_addr, reply.reason(), Some(reply.status()));
             refusal(&reply.into_reply())
         })?;
         match policy.authorize {
@@ -90,14 +91,15 @@ impl<R: Runtime> WebSockets<R> {
             return Err(PlainReply::unavailable(NotUpgraded::Evicted));
         }
         let route = routes.get(request.route);
+        let is_http2 = request.is_http2();
         let Checked { offer, request, peer_addr, place } = self.check(request)?;
         self.ensure_timers();
         let slot = Slot::new(route.context.clone());
         if connections.registry.len() > connections.options.max_connections {
             return Err(PlainReply::unavailable(NotUpgraded::TooManyConnections));
         }
-        let mut guard = HandshakeGuard::new(slot, place, connections.stats.clone());
-        guard.if_dropped = NotUpgraded::Unauthorized;
+        let mut guard = HandshakeGuard::new(slot, place, peer_addr);
+        (guard.if_dropped, guard.is_http2) = (NotUpgraded::Unauthorized, is_http2);
         Ok(PendingUpgrade {
             websockets: self.clone(),
             guard,
@@ -229,7 +231,7 @@ impl<R: Runtime> PendingUpgrade<R> {
                 NotUpgraded::TimedOut,
             ),
         };
-        self.guard.if_dropped = reason;
+        (self.guard.if_dropped, self.guard.status) = (reason, Some(reply.status()));
         let reply = policy.refuse(PlainReply::decided(reply, false, reason));
         Err(refusal(&reply.into_reply()))
     }
