@@ -14,7 +14,7 @@ use hyper::{
 };
 
 /// The most that is written to a stream of HTTP/2 at once. hyper makes a copy of each write, whatever its size, and
-/// queues about two.
+/// queues up to four.
 const MAX_HTTP2_WRITE: usize = 16 << 10;
 
 /// A stream of hyper as a [transport](prism_driver::Transport). [`Upgrade`](crate::Upgrade) wraps streams itself. You need

@@ -47,10 +47,12 @@
 //!
 //! # HTTP/2
 //!
-//! hyper copies each write, and queues about two of them for a stream. So this crate writes at most 16 KiB at once, which
-//! bounds that queue. Beyond it, hyper holds what the peer's window allows, at most 400 KiB for each stream
-//! (`max_send_buf_size`). A message that is in the queue counts as written: [`flush`](prism_driver::Connection::flush) does
-//! not wait for it, and the [write timeout](prism_driver::Options::write_timeout) begins later.
+//! hyper copies each write, and queues up to four of them for a stream. So this crate writes at most 16 KiB at once, which
+//! bounds that queue by 64 KiB. A reader that stops thus costs at most the
+//! [high-water mark](prism_driver::Options::high_water_mark), one message, and 64 KiB. If it has allowed a large window
+//! and does not read its TCP connection, hyper holds 400 KiB more for each stream (`max_send_buf_size`). What hyper holds
+//! counts as written: [`flush`](prism_driver::Connection::flush) does not wait for it, and the
+//! [write timeout](prism_driver::Options::write_timeout) begins later.
 //!
 //! While a handler does not receive, HTTP/2 holds the peer back by bytes, not by frames. If too many short frames wait to be
 //! read, hyper ends the whole connection, with `ENHANCE_YOUR_CALM`. With its default windows, that is after some 2,000 frames

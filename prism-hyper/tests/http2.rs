@@ -16,21 +16,12 @@ use prism_driver::{
 use prism_tokio::Tokio;
 
 use crate::common::{
-    Answer, Echo, TestRuntime, answer,
-    http2::{Client, Stream, serve},
+    Echo, TestRuntime,
+    http2::{Client, Stream, serve, with_handler},
 };
 
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
-
-/// Answers with a WebSocket, for which the connections share a handler.
-fn with_handler(websockets: &WebSockets<Tokio>, handler: impl Handler) -> Answer {
-    let service = prism_hyper::service(websockets, handler);
-    answer(move |request| {
-        let answering = hyper::service::Service::call(&service, request);
-        async { answering.await.unwrap_or_else(|never| match never {}) }
-    })
-}
 
 /// Expects the close frame of a server that shuts down, and answers it.
 async fn expect_going_away(stream: &mut Stream) {

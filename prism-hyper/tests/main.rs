@@ -4,3 +4,5 @@ mod common;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+#[cfg(feature = "http2")]
+mod http2_memory;

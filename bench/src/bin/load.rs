@@ -1,9 +1,9 @@
 //! Puts load on a server, and prints the measurement.
 //!
 //! ```text
-//! load echo|handshakes|broadcast|slow|memory|idle|crowd ADDR --pid PID [--connections N] [--silent N]
+//! load echo|handshakes|broadcast|slow|memory|stalled|idle|crowd ADDR --pid PID [--connections N] [--silent N]
 //!      [--payload BYTES] [--depth N] [--warm-up SECONDS] [--seconds SECONDS] [--fresh]
-//!      [--deflate] [--takeover] [--tls] [--resume]
+//!      [--deflate] [--takeover] [--tls] [--resume] [--http2 N]
 //! load talk|ping|arrivals ADDR --pid PID [--path PATH] [--every SECONDS] [--warm-up SECONDS]
 //!      [--seconds SECONDS]
 //! load flood ADDR --kind empty|fragments|large|bombs|blocks|final-blocks|pings [--connections N] [--seconds SECONDS]
@@ -17,6 +17,7 @@
 //! Most modes print `COUNT SECONDS CPU_NS`. The others:
 //!
 //! - `memory` prints bytes per connection, fresh and after an echo (not with `--fresh`).
+//! - `stalled` prints bytes per connection, idle, and when its messages are not read.
 //! - `idle` adds the server's bytes of memory.
 //! - `slow` is a broadcast, and prints `P50_NS P99_NS`, how long the last reader waits for a message, the
 //!   server's bytes of memory, and the number of dropped deliveries.
@@ -37,12 +38,14 @@
 //!
 //! With `--tls`, the modes `echo`, `memory` and `handshakes` speak TLS 1.3; with `--resume`, a handshake resumes the session of
 //! an earlier connection.
+//!
+//! With `--http2 N`, the mode `memory` speaks HTTP/2, with N WebSockets on each connection, and the mode `stalled` always does.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use prism_bench::load::{
     ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Compressed, Content, Crowd,
-    Deliveries, Echo, Flood, Handshakes, Idle, Latency, Memory, Payload, Process, Renewals,
+    Deliveries, Echo, Flood, Handshakes, Http2, Idle, Latency, Memory, Payload, Process, Renewals,
     Residents, Sample, Talk, Tls,
 };
 
@@ -59,6 +62,8 @@ struct Arguments {
     /// Whether to compress, and whether replies may then refer to earlier ones.
     compression: Option<bool>,
     tls: Option<Tls>,
+    /// How many WebSockets a connection of HTTP/2 has.
+    http2: Option<usize>,
     depth: usize,
     warm_up: Duration,
     duration: Duration,
@@ -93,6 +98,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let at = |percent| lags.get(lags.len() * percent / 100).ok_or("no message arrived");
             let (p50, p99) = (at(50)?.as_nanos(), at(99)?.as_nanos());
             println!("{p50} {p99} {memory} {dropped}");
+        }
+        mode @ ("memory" | "stalled") if let Some(streams) = arguments.http2 => {
+            let stalled = mode == "stalled";
+            let http2 = Http2 { websockets: connections, streams, payload, stalled };
+            let (before, after) = http2.run(address, server)?;
+            println!("{before} {after}");
         }
         "memory" => {
             let content = arguments.content();
@@ -185,6 +196,7 @@ impl Arguments {
             payload: Payload { size: 32, text: false },
             compression: None,
             tls: None,
+            http2: None,
             depth: 1,
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(500),
@@ -212,6 +224,7 @@ impl Arguments {
                 "--takeover" => arguments.compression = Some(true),
                 "--tls" => arguments.tls = Some(Tls::Full),
                 "--resume" => arguments.tls = Some(Tls::Resumed),
+                "--http2" => arguments.http2 = Some(value()?.parse()?),
                 "--fresh" => arguments.fresh = true,
                 "--together" => arguments.together = true,
                 "--some-leave" => arguments.some_leave = true,

@@ -13,6 +13,7 @@ mod echo;
 mod flood;
 mod frames;
 mod handshakes;
+mod http2;
 mod idle;
 mod latency;
 mod measured;
@@ -38,6 +39,7 @@ pub use self::{
     echo::Echo,
     flood::{Flood, Kind},
     handshakes::Handshakes,
+    http2::Http2,
     idle::{Idle, Memory},
     latency::Latency,
     measured::{Measured, Replies},

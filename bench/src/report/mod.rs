@@ -2,6 +2,7 @@
 
 mod amplification;
 mod authorize;
+mod cell;
 mod cells;
 mod contestants;
 mod floods;
@@ -20,7 +21,8 @@ mod table;
 mod trial;
 
 pub use self::{
-    cells::{CELLS, Cell},
+    cell::Cell,
+    cells::CELLS,
     contestants::{Contestant, contestants},
     once::{ONCE, Once, Section},
     page::write_page,

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Table, Timing,
-    cells::Kind,
+    cell::Kind,
     machine::{machine, versions},
     once::Section,
     plots,
@@ -68,6 +68,31 @@ const GROUPS: &[(&str, &str, Kind)] = &[
         "tls-memory.svg",
         Kind::TlsMemory,
     ),
+    (
+        "Echo under axum, 64 connections, one message in flight on each",
+        "axum-x1.svg",
+        Kind::AxumEcho,
+    ),
+    (
+        "Echo under axum, 64 connections, 16 messages in flight on each",
+        "axum-x16.svg",
+        Kind::DeepAxumEcho,
+    ),
+    (
+        "Memory of 2,000 idle connections under axum, fresh and after one echo of 16 KiB",
+        "axum-memory.svg",
+        Kind::AxumMemory,
+    ),
+    (
+        "Memory of 2,000 idle WebSockets over HTTP/2, fresh and after one echo of 16 KiB",
+        "http2-memory.svg",
+        Kind::Http2Memory,
+    ),
+    (
+        "Memory of 200 WebSockets over HTTP/2 whose clients stop reading",
+        "http2-stalled.svg",
+        Kind::Http2Stalled,
+    ),
 ];
 
 /// The text before the first table of compressed messages.
@@ -83,6 +108,10 @@ const TLS: &str = "\
 TLS 1.3 with AES-128-GCM, X25519 and a certificate on the curve P-256, by rustls with `ring`, for all. Others use tokio-rustls,
 or futures-rustls. A handshake is that of TCP, TLS and WebSocket together; a resumed one uses the ticket of an earlier
 connection.";
+
+/// The text before the first table under axum.
+const AXUM: &str = "\
+`prism-axum` and `axum-ws` (`axum::extract::ws`) have the same route under `axum::serve`, and `prism-tokio` is Prism's own server.";
 
 /// Writes the page into the file, and its plots into the folder `plots` beside it.
 ///
@@ -113,6 +142,9 @@ pub fn write_page(
         if kind == Kind::TlsEcho {
             writeln!(page, "\n{TLS}")?;
         }
+        if kind == Kind::AxumEcho {
+            writeln!(page, "\n{AXUM}")?;
+        }
         for table in tables {
             write!(page, "\n### {}\n\n{table}", table.cell.title)?;
         }
@@ -141,7 +173,11 @@ fn summary(page: &mut String, tables: &[Table]) -> fmt::Result {
     writeln!(page, "| | Prism | best peer | | ratio | |\n|---|--:|--:|---|--:|---|")?;
     for table in tables {
         for (column, what) in table.judged() {
-            for (label, by) in [("prism-tokio", ""), ("prism-rooms", ", by `prism-rooms`")] {
+            for (label, by) in [
+                ("prism-tokio", ""),
+                ("prism-rooms", ", by `prism-rooms`"),
+                ("prism-axum", ", by `prism-axum`"),
+            ] {
                 let (Some(prism), Some(peer)) =
                     (table.value_of(label, column), table.best_peer(column))
                 else {

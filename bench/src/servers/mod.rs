@@ -4,7 +4,8 @@ use std::{io, net::SocketAddr};
 
 mod attacked;
 mod authorizing;
-mod axum;
+#[cfg(feature = "peers")]
+mod axum_ws;
 mod bare;
 #[cfg(feature = "peers")]
 mod echo;
@@ -15,8 +16,10 @@ mod floor;
 mod hub;
 #[cfg(feature = "peers")]
 mod hyper_upgrade;
+mod on_axum;
 mod on_tokio;
 mod prism;
+mod prism_axum;
 #[cfg(feature = "peers")]
 mod sockudo;
 mod tls;
@@ -50,6 +53,8 @@ pub enum Mode {
     DeflateBroadcast,
     /// Echoes each message, over TLS.
     Tls,
+    /// Sends the first message again and again.
+    Repeat,
     /// Does something else, as a target of attacks.
     Attacked,
 }
@@ -95,9 +100,11 @@ pub const SERVERS: &[Server] = &[
     Server::new("prism-async-std", prism::echo_on_async_std)
         .with(Mode::Tls, prism::tls_on_async_std)
         .with(Mode::Deflate, prism::deflate_on_async_std),
-    Server::new("prism-axum", axum::prism),
+    Server::new("prism-axum", prism_axum::echo).with(Mode::Repeat, prism_axum::repeat),
     #[cfg(feature = "peers")]
-    Server::new("axum-ws", axum::ws),
+    Server::new("axum-ws", axum_ws::echo).with(Mode::Repeat, axum_ws::repeat),
+    #[cfg(feature = "peers")]
+    Server::new("axum-ws-tuned", axum_ws::echo_tuned),
     Server::new("floor-tokio", floor::echo).with(Mode::Broadcast, floor::broadcast),
     Server::new("bare-tokio", bare::on_tokio).with(Mode::Tls, bare::tls_on_tokio),
     Server::new("bare-smol", bare::on_smol).with(Mode::Tls, bare::tls_on_smol),
@@ -161,15 +168,16 @@ pub fn run(name: &str, address: &str, threads: usize, mode: Mode) -> io::Result<
 }
 
 impl Mode {
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
 
     /// The modes that have to be named on the command line.
-    const NAMED: [(&str, Self); 5] = [
+    const NAMED: [(&str, Self); 6] = [
         ("--broadcast", Self::Broadcast),
         ("--deflate", Self::Deflate),
         ("--takeover", Self::Takeover),
         ("--deflate-broadcast", Self::DeflateBroadcast),
         ("--tls", Self::Tls),
+        ("--repeat", Self::Repeat),
     ];
 
     /// Returns the mode with this name on the command line.
@@ -206,6 +214,12 @@ impl Server {
     #[must_use]
     pub fn has(&self, mode: Mode) -> bool {
         self.modes[mode as usize].is_some()
+    }
+
+    /// Returns whether its HTTP is that of axum, in version 1.1 and 2.
+    #[must_use]
+    pub fn is_under_axum(&self) -> bool {
+        self.name.contains("axum")
     }
 
     /// Returns whether it is a variant with two threads, to be compared with one thread.

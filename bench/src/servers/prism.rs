@@ -156,7 +156,7 @@ async fn serve<N: Network>(
 }
 
 /// Returns the defaults, except for compression, larger messages, and the limit on handshakes from the environment.
-fn options(deflate: Option<Deflate>) -> ServerOptions {
+pub(super) fn options(deflate: Option<Deflate>) -> ServerOptions {
     let mut options = ServerOptions::default();
     options.connection.protocol.max_message_size = MAX_MESSAGE;
     options.connection.protocol.deflate = deflate.map(Arc::new);

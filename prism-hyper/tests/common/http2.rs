@@ -1,15 +1,30 @@
 //! A server and a client of HTTP/2 with prior knowledge, on tokio.
 
-use std::net::SocketAddr;
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::Poll,
+};
 
 use bytes::{Bytes, BytesMut};
-use h2::{RecvStream, SendStream, client::SendRequest, ext::Protocol};
+use h2::{
+    RecvStream, SendStream,
+    client::{Builder, SendRequest},
+    ext::Protocol,
+};
 use http::{Request, Response};
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use prism_driver::{Handler, WebSockets};
+use prism_tokio::Tokio;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::common::{Answer, call, listen};
+use crate::common::{Answer, answer, call, listen};
 
 /// Starts a server, and returns its address.
 pub(crate) fn serve(answer: Answer) -> SocketAddr {
@@ -27,6 +42,15 @@ pub(crate) fn serve(answer: Answer) -> SocketAddr {
     address
 }
 
+/// Answers with a WebSocket, for which the connections share a handler.
+pub(crate) fn with_handler(websockets: &WebSockets<Tokio>, handler: impl Handler) -> Answer {
+    let service = prism_hyper::service(websockets, handler);
+    answer(move |request| {
+        let answering = hyper::service::Service::call(&service, request);
+        async { answering.await.unwrap_or_else(|never| match never {}) }
+    })
+}
+
 /// A connection of HTTP/2, whose streams may be WebSockets.
 pub(crate) struct Client {
     requests: SendRequest<Bytes>,
@@ -42,10 +66,26 @@ pub(crate) struct Stream {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::connect_until(Arc::default(), &Builder::new(), address).await
+    }
+
+    /// Connects, and neither reads nor writes any more once `stopped` is set.
+    pub(crate) async fn connect_until(
+        stopped: Arc<AtomicBool>,
+        builder: &Builder,
+        address: SocketAddr,
+    ) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(connection);
+        let (requests, connection) = builder.handshake(stream).await.unwrap();
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            let poll = poll_fn(|cx| match stopped.load(Relaxed) {
+                true => Poll::Pending,
+                false => connection.as_mut().poll(cx),
+            });
+            poll.await
+        });
         let mut client = Self { requests, address };
         // With the first answer, the settings of the server have arrived.
         assert_eq!(client.get().await.status(), 405);
