@@ -57,6 +57,8 @@
 //! - [`Connection::header`] is a header, until [`Handler::on_connect`] has returned.
 //! - [`Connection::peer_addr`] is the client's address, if the server is made with
 //!   `into_make_service_with_connect_info::<SocketAddr>()`.
+//! - `Connection::tls` has the client's certificates, with the feature `tls`, if what accepts TLS puts an `Arc<TlsInfo>` into
+//!   the extensions of the requests. `TlsInfo::of_server` makes it.
 //! - [`Connection::data`] is what the application has attached with [`WebSocketUpgrade::data`]: the user whom another
 //!   extractor has found, say.
 //!

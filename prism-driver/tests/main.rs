@@ -87,5 +87,7 @@ mod wake;
 mod wakers;
 mod websockets;
 mod websockets_ends;
+#[cfg(feature = "tls")]
+mod websockets_tls;
 mod when_slow;
 mod write_errors;

@@ -39,6 +39,8 @@
 //!   them.
 //! - Put the peer's [`SocketAddr`](std::net::SocketAddr) into the request's extensions, if connections should have an
 //!   [address](prism_driver::Connection::peer_addr), or if there is a limit on connections of one address.
+//! - With the feature `tls`, put an `Arc<TlsInfo>` there as well, if connections should have the client's
+//!   [certificates](prism_driver::Connection). `TlsInfo::of_server` makes it.
 //! - At a shutdown, tell the WebSockets first. With [`WebSockets::closing`](prism_driver::WebSockets::closing), the
 //!   signal that stops your server does so. Over HTTP/2, the server would otherwise wait for its streams to end, which
 //!   are those WebSockets.

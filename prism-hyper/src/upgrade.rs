@@ -37,14 +37,19 @@ pub async fn upgrade<R: Runtime, B>(
     }
 }
 
-/// Adds what hyper has put into the extensions of a request to its head: the `:protocol` of HTTP/2.
+/// Adds what the extensions of a request have to its head: the `:protocol` of HTTP/2, which hyper puts there, and an
+/// `Arc<TlsInfo>`, if your server puts it there.
 #[must_use]
-pub fn head<'a>(head: HttpRequest<'a>, extensions: &'a Extensions) -> HttpRequest<'a> {
+#[allow(unused_mut, unused_variables, reason = "each depends on a feature")]
+pub fn head<'a>(mut head: HttpRequest<'a>, extensions: &'a Extensions) -> HttpRequest<'a> {
     #[cfg(feature = "http2")]
     if let Some(protocol) = extensions.get::<hyper::ext::Protocol>() {
-        return head.protocol(protocol.as_str());
+        head = head.protocol(protocol.as_str());
     }
-    let _ = extensions;
+    #[cfg(feature = "tls")]
+    if let Some(tls) = extensions.get::<std::sync::Arc<prism_driver::tls::TlsInfo>>() {
+        head = head.tls(tls.clone());
+    }
     head
 }
 

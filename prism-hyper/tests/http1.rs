@@ -1,4 +1,4 @@
-//! HTTP/1.1, on tokio and on smol.
+//! HTTP/1.1, on each runtime.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use http::Response;
 use http_body_util::Full;
+use prism_async_std::AsyncStd;
 use prism_driver::{
     Client, CloseCode, ConnectError, Deflate, Disconnect, Network, Options, Origins, OwnedMessage,
     Socket, WebSockets,
@@ -140,16 +141,19 @@ async fn shutdown<N: TestRuntime>() {
 fn a_connection_knows_its_request_and_messages_go_both_ways() {
     Tokio::run(echo::<Tokio>());
     Smol::run(echo::<Smol>());
+    AsyncStd::run(echo::<AsyncStd>());
 }
 
 #[test]
 fn a_refusal_is_that_of_the_core_and_http_goes_on() {
     Tokio::run(refusals::<Tokio>());
     Smol::run(refusals::<Smol>());
+    AsyncStd::run(refusals::<AsyncStd>());
 }
 
 #[test]
 fn a_shutdown_closes_each_connection() {
     Tokio::run(shutdown::<Tokio>());
     Smol::run(shutdown::<Smol>());
+    AsyncStd::run(shutdown::<AsyncStd>());
 }

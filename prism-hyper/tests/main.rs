@@ -1,4 +1,4 @@
-//! Prism under hyper, over real sockets: HTTP/1.1 on tokio and on smol, HTTP/2 on tokio.
+//! Prism under hyper, over real sockets: HTTP/1.1 on each runtime, HTTP/2 on tokio.
 
 mod common;
 mod http1;

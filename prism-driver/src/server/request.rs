@@ -37,7 +37,6 @@ pub struct Request {
 pub(crate) struct RequestPeer {
     pub(crate) addr: SocketAddr,
     /// `None` without TLS.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code))]
     pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
@@ -48,6 +47,10 @@ impl Request {
 
     pub(crate) fn owned_headers(&self) -> &OwnedHeaders {
         self.head.owned_headers()
+    }
+
+    pub(crate) fn tls_info(&self) -> Option<Arc<TlsInfo>> {
+        self.peer.tls.clone()
     }
 
     pub(crate) fn params(&self) -> &Params {

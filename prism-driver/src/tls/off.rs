@@ -8,5 +8,6 @@ pub(crate) mod server {
 
 /// There is nothing that a TLS handshake has agreed on.
 pub(crate) mod info {
+    #[derive(Debug)]
     pub(crate) enum TlsInfo {}
 }

@@ -1,4 +1,4 @@
-//! [`FuturesIo`]: hyper's traits for the streams of smol.
+//! [`FuturesIo`]: hyper's traits for the streams of smol and async-std.
 
 use std::{
     io,

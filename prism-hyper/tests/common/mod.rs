@@ -1,4 +1,4 @@
-//! Servers of hyper on two runtimes, and a handler.
+//! Servers of hyper on each runtime, and a handler.
 
 mod futures_io;
 #[cfg(feature = "http2")]
@@ -21,7 +21,8 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use prism_driver::{Connection, Handler, Message, Network};
+use prism_async_std::AsyncStd;
+use prism_driver::{CloseWrite, Connection, Handler, Message, Network};
 use prism_smol::Smol;
 use prism_tokio::Tokio;
 
@@ -89,6 +90,24 @@ impl TestRuntime for Smol {
             }
         };
         smol::spawn(accepting).detach();
+        address
+    }
+}
+
+impl TestRuntime for AsyncStd {
+    fn run(test: impl Future<Output = ()>) {
+        async_std::task::block_on(test);
+    }
+
+    fn serve(answer: Answer) -> SocketAddr {
+        let (listener, address) = listen();
+        let listener = async_std::net::TcpListener::from(listener);
+        async_std::task::spawn(async move {
+            while let Ok((stream, peer)) = listener.accept().await {
+                let stream = FuturesIo(CloseWrite(stream));
+                async_std::task::spawn(serve_http1(stream, peer, answer.clone()));
+            }
+        });
         address
     }
 }

@@ -1,11 +1,11 @@
 //! [`HttpRequest`]: the head of a request that an HTTP server has read, in the types of the crate `http`.
 
-use std::{borrow::Cow, net::SocketAddr};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, Method, Uri, Version, header::HOST, request};
 use prism_core::{Config, HandshakeError, Request, RequestParts};
 
-use crate::server::path_map::Params;
+use crate::{server::path_map::Params, tls::info::TlsInfo};
 
 /// The head of a request that an HTTP server has read, and what that server knows of the request; see
 /// [`WebSockets::upgrade`](crate::WebSockets::upgrade).
@@ -27,6 +27,7 @@ pub struct HttpRequest<'a> {
     pub(super) params: Params,
     pub(super) route: Option<&'a str>,
     pub(super) peer_addr: Option<SocketAddr>,
+    pub(super) tls: Option<Arc<TlsInfo>>,
 }
 
 impl<'a> HttpRequest<'a> {
@@ -42,8 +43,17 @@ impl<'a> HttpRequest<'a> {
     }
 
     fn new(method: &'a Method, uri: &'a Uri, version: Version, headers: &'a HeaderMap) -> Self {
-        let (protocol, params, route, peer_addr) = (None, Params::new(), None, None);
-        Self { method, uri, version, headers, protocol, params, route, peer_addr }
+        Self {
+            method,
+            uri,
+            version,
+            headers,
+            protocol: None,
+            params: Params::new(),
+            route: None,
+            peer_addr: None,
+            tls: None,
+        }
     }
 
     /// Sets the value of `:protocol`, which makes a CONNECT of HTTP/2 an extended one (RFC 8441 §4). hyper has it in
@@ -94,6 +104,16 @@ impl<'a> HttpRequest<'a> {
     /// Returns whether the request came over HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.version == Version::HTTP_2
+    }
+
+    /// Sets what the TLS handshake has agreed on that the HTTP server has done, with the client's certificates. The
+    /// [authorization](crate::WebSocketsBuilder::authorize) gets it from [`Request::tls`](crate::Request::tls), and
+    /// `on_connect` from [`Connection::tls`](crate::Connection::tls).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Arc<TlsInfo>) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Calls a function with the request as the core judges it.

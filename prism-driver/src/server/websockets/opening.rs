@@ -14,6 +14,7 @@ use crate::{
     },
     session::{Established, Session, read_buffer::ReadBuffer},
     socket::Socket,
+    tls::info::TlsInfo,
 };
 
 /// An accepted request, from [`PendingUpgrade::accept`](crate::PendingUpgrade::accept). Once the response is sent, and
@@ -27,6 +28,7 @@ pub struct Opening<R: Runtime> {
     guard: HandshakeGuard<R>,
     context: Arc<RouteContext<R>>,
     peer_addr: Option<SocketAddr>,
+    tls: Option<Arc<TlsInfo>>,
     read_buffer: ReadBuffer,
 }
 
@@ -36,8 +38,9 @@ impl<R: Runtime> Opening<R> {
         guard: HandshakeGuard<R>,
         context: Arc<RouteContext<R>>,
         peer_addr: Option<SocketAddr>,
+        tls: Option<Arc<TlsInfo>>,
     ) -> Self {
-        Self { established, guard, context, peer_addr, read_buffer: ReadBuffer::new() }
+        Self { established, guard, context, peer_addr, tls, read_buffer: ReadBuffer::new() }
     }
 
     /// Adds bytes that the HTTP server has read beyond the request. They come before those of the stream.
@@ -85,9 +88,10 @@ impl<R: Runtime> Opening<R> {
     }
 
     fn open(self, stream: impl Transport) -> (Session, Slot<R>) {
-        let Self { established, guard, context, peer_addr, read_buffer } = self;
+        let Self { established, guard, context, peer_addr, tls, read_buffer } = self;
         let stream = Box::new(stream);
-        let session = Session::new(established, stream, peer_addr, read_buffer, &context.options);
+        let session = Session::new(established, stream, peer_addr, read_buffer, &context.options)
+            .with_tls(tls);
         let slot = guard.opened(&session.connection);
         (session, slot)
     }

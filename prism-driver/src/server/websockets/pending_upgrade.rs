@@ -129,7 +129,7 @@ impl<R: Runtime> WebSockets<R> {
             policy.check(&mut offer).map_err(|refusal| policy.refuse(refusal))?;
             let offer = offer.into_owned();
             let addr = peer_addr.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
-            let peer = RequestPeer { addr, tls: None };
+            let peer = RequestPeer { addr, tls: http.tls.clone() };
             let request = Request::new(offer.request().clone(), http.params.clone(), peer);
             Ok(Checked { offer, request, peer_addr, place: place.unwrap_or_default() })
         })
@@ -207,7 +207,8 @@ impl<R: Runtime> PendingUpgrade<R> {
                 let info = route.info(path);
                 info.for_request(path, query, params, subprotocol.as_deref(), data, agreed)
             });
-        (response(&head), Opening::new(established, guard, context, peer_addr))
+        let tls = request.tls_info();
+        (response(&head), Opening::new(established, guard, context, peer_addr, tls))
     }
 
     /// Lets the application authorize the request.
