@@ -32,10 +32,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut address = "127.0.0.1:8080".to_owned();
     let mut options = Options::default().max_message_size(64 << 20);
     for word in std::env::args().skip(1) {
-        let deflate = Deflate::default().threshold(0);
+        let deflate = Deflate::default();
         match word.as_str() {
-            "--deflate" => options = options.compression(deflate),
-            "--deflate-takeover" => options = options.compression(deflate.with_takeover()),
+            "--deflate" => options = options.compression(deflate.threshold(0)),
+            "--deflate-takeover" => {
+                options = options.compression(deflate.with_takeover().threshold(0))
+            }
             flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
             _ => address = word,
         }
