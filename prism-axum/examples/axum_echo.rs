@@ -6,11 +6,11 @@
 //!
 //! With `--deflate` every message is compressed, and with `--deflate-takeover` each may refer to earlier ones.
 
-use std::error::Error;
+use std::{error::Error, future::IntoFuture, time::Duration};
 
 use axum::{Extension, Router, response::Response, routing::any, serve::ListenerExt};
 use prism_axum::{Connection, Deflate, Handler, Message, Options, WebSocketUpgrade, WebSockets};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
@@ -48,8 +48,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on ws://{}", listener.local_addr()?);
     // For HTTP/2. Over HTTP/1.1, the extractor does that.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let stop = websockets.closing(signals::shutdown_signal()?);
-    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    let shutdown_signal = signals::shutdown_signal()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let serving = axum::serve(listener, app).with_graceful_shutdown(stopped).into_future();
+    let serving = tokio::spawn(serving);
+    shutdown_signal.await;
+    drop(stop);
     websockets.shut_down().await;
+    // Over HTTP/2, a peer that does not read a stream would keep axum from ending.
+    let _ = timeout(Duration::from_secs(5), serving).await;
     Ok(())
 }
