@@ -1,7 +1,7 @@
 //! What a connection reports as events of the crate `tracing`. Without the feature `tracing`, these functions only count.
 //!
 //! An event shows what Prism knows of a connection, and never a payload, a header, a query or a path. The little text of the
-//! peer that it shows is [escaped and cut](peer_text). There is no span for the life of a connection: a subscriber may keep
+//! peer that it shows is [quoted, escaped and cut](peer_text). There is no span for the life of a connection: a subscriber may keep
 //! whatever belongs to a span until the span ends, so a peer could make it hold more and more memory.
 //!
 //! The functions are cold, so that their code is not part of the loop that handles messages.
@@ -48,7 +48,7 @@ pub(crate) fn opened(connection: &Connection, now: Duration) {
         id = %connection.id(),
         peer = connection.peer_addr().map(tracing::field::display),
         route = connection.outbox().route().as_deref(),
-        protocol = connection.subprotocol().map(PeerText).map(tracing::field::display),
+        protocol = connection.subprotocol().map(PeerText).map(tracing::field::debug),
         "opened",
     );
 }
@@ -64,7 +64,7 @@ pub(crate) fn ended(connection: &Connection, reason: &Disconnect, now: Duration)
         id = %connection.id(),
         code = reason.code(),
         kind = EndKind::from(reason).name(),
-        reason = %PeerText(&reason.reason()),
+        reason = ?PeerText(&reason.reason()),
         lived_ms = totals.as_ref().map(|it| now.saturating_sub(it.since).as_millis() as u64),
         received_messages = totals.as_ref().map(|it| it.received.messages),
         received_bytes = totals.as_ref().map(|it| it.received.bytes),

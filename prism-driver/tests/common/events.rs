@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt::{self, Write},
     sync::{Arc, Mutex},
 };
 
@@ -32,6 +32,8 @@ pub struct Event {
     /// The message of an event, or the name of a span.
     pub message: String,
     pub fields: BTreeMap<&'static str, String>,
+    /// The fields as one text, as the subscribers of the crate `tracing-subscriber` write them by default.
+    pub line: String,
     /// The name of the span that the event is in.
     pub span: Option<String>,
 }
@@ -75,6 +77,12 @@ impl Event {
         let kind = format!("{} {}", metadata.level(), metadata.target());
         Self { kind, ..Self::default() }
     }
+
+    fn add(&mut self, field: &Field, text: String, value: &dyn fmt::Debug) {
+        let name = field.name();
+        let _ = write!(self.line, " {name}={value:?}"); // a `String` takes everything
+        self.fields.insert(name, text);
+    }
 }
 
 /// Records the fields.
@@ -82,12 +90,15 @@ impl Visit for Event {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
-            name => drop(self.fields.insert(name, format!("{value:?}"))),
+            _ => self.add(field, format!("{value:?}"), value),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
+        match field.name() {
+            "message" => self.message = value.to_owned(),
+            _ => self.add(field, value.to_owned(), &value),
+        }
     }
 }
 
