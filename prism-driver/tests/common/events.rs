@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use tracing::{
-    Metadata, Subscriber,
+    Dispatch, Metadata, Subscriber,
     field::{Field, Visit},
     span,
 };
@@ -41,6 +41,11 @@ pub struct Event {
 impl Events {
     /// Runs a test with this as the thread's subscriber.
     pub fn collect<T>(&self, test: impl FnOnce() -> T) -> T {
+        // While no subscriber exists, an event that a thread meets for the first time is cached as one that nobody wants, even if
+        // a subscriber is created just then. So one exists always, and what was cached before it is decided again.
+        static ALWAYS: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Events::default()));
+        LazyLock::force(&ALWAYS);
+        tracing::callsite::rebuild_interest_cache();
         tracing::subscriber::with_default(self.clone(), test)
     }
 
