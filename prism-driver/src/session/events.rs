@@ -1,4 +1,5 @@
-//! What a connection reports as events of the crate `tracing`. Without the feature `tracing`, these functions only count.
+//! What a connection reports as events of the crate `tracing`. Without the feature `tracing`, these functions only
+//! count, and do not ask for the time.
 //!
 //! An event shows what Prism knows of a connection, and never a payload, a header, a query or a path. The little text of the
 //! peer that it shows is [quoted, escaped and cut](peer_text). There is no span for the life of a connection: a subscriber may keep
@@ -37,10 +38,10 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// Reports that a connection has opened.
 #[cold]
-pub(crate) fn opened(connection: &Connection, now: Duration) {
+pub(crate) fn opened(connection: &Connection, now: impl FnOnce() -> Duration) {
     #[cfg(feature = "tracing")]
     if tracing::enabled!(target: CONNECTION, tracing::Level::DEBUG) {
-        connection.outbox().begin_totals(now);
+        connection.outbox().begin_totals(now());
     }
     event!(
         target: CONNECTION,
@@ -55,9 +56,9 @@ pub(crate) fn opened(connection: &Connection, now: Duration) {
 
 /// Reports that a connection has ended.
 #[cold]
-pub(crate) fn ended(connection: &Connection, reason: &Disconnect, now: Duration) {
+pub(crate) fn ended(connection: &Connection, reason: &Disconnect, now: impl FnOnce() -> Duration) {
     #[cfg(feature = "tracing")]
-    let totals = connection.outbox().take_totals();
+    let totals = connection.outbox().take_totals().map(|totals| (now(), totals));
     event!(
         target: CONNECTION,
         tracing::Level::DEBUG,
@@ -65,11 +66,11 @@ pub(crate) fn ended(connection: &Connection, reason: &Disconnect, now: Duration)
         code = reason.code(),
         kind = EndKind::from(reason).name(),
         reason = ?PeerText(&reason.reason()),
-        lived_ms = totals.as_ref().map(|it| now.saturating_sub(it.since).as_millis() as u64),
-        received_messages = totals.as_ref().map(|it| it.received.messages),
-        received_bytes = totals.as_ref().map(|it| it.received.bytes),
-        sent_messages = totals.as_ref().map(|it| it.sent.messages),
-        sent_bytes = totals.as_ref().map(|it| it.sent.bytes),
+        lived_ms = totals.as_ref().map(|(now, it)| now.saturating_sub(it.since).as_millis() as u64),
+        received_messages = totals.as_ref().map(|(_, it)| it.received.messages),
+        received_bytes = totals.as_ref().map(|(_, it)| it.received.bytes),
+        sent_messages = totals.as_ref().map(|(_, it)| it.sent.messages),
+        sent_bytes = totals.as_ref().map(|(_, it)| it.sent.bytes),
         missed = connection.missed(),
         "ended",
     );
