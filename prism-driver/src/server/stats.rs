@@ -1,5 +1,7 @@
 //! [`ServerStats`]: the counters of a server.
 
+#[cfg(feature = "metrics")]
+use std::sync::atomic::AtomicBool;
 use std::{
     iter::Sum,
     sync::{
@@ -62,6 +64,9 @@ struct Counters {
     ends: EndCounters,
     traffic: TrafficCounters,
     round_trips: RoundTripCounters,
+    /// Whether the recorder of the crate `metrics` knows the units and the help texts.
+    #[cfg(feature = "metrics")]
+    is_described: AtomicBool,
 }
 
 /// The reason why an accepted transport did not become a WebSocket connection.
@@ -176,7 +181,7 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// Peers that sent an invalid request: 400, 405, 426, 431, 505.
+    /// Peers that sent an invalid request: 400, 405, 426, 431, 501, 505.
     pub bad_request: u64,
     /// Peers that are trusted proxies, and sent no valid header of the [PROXY protocol](crate::Server::proxy_protocol)
     /// or a malformed [list of addresses](crate::Server::trust_proxies): 400.
