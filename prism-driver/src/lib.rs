@@ -113,6 +113,7 @@ pub use server::route::{IntoRoute, Route, per_connection, shared, socket};
 pub use server::stats::{
     Counts, Refused, ServerStats,
     ends::{CloseCounts, Ends, FailureCounts},
+    opened::Opened,
     round_trips::RoundTrips,
     traffic::Traffic,
 };

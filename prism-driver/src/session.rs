@@ -143,7 +143,7 @@ impl Session {
             running.finish(&reason).await;
             let RunningSession { connection, deadlines, handler, .. } = running;
             contain(|| drop(handler)); // foreign code
-            events::ended(&connection, &reason, deadlines.timer().now());
+            events::ended(&connection, &reason, || deadlines.timer().now());
             then(deadlines.timer(), reason)
         })
     }
@@ -160,7 +160,7 @@ impl Session {
             let reason = running.end_reason(Err(Failure::HandlerPanicked));
             running.linger().await;
             let timer = running.deadlines.timer();
-            events::ended(&running.connection, &reason, timer.now());
+            events::ended(&running.connection, &reason, || timer.now());
             then(timer, reason)
         }
     }
@@ -172,7 +172,7 @@ impl Session {
         handler: H,
     ) -> RunningSession<T, L, H> {
         let Self { connection, inbound, read_buffer } = self;
-        events::opened(&connection, timer.now());
+        events::opened(&connection, || timer.now());
         let deadlines = Deadlines::new(timer);
         RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler }
     }

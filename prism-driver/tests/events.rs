@@ -55,11 +55,11 @@ fn a_connection_reports_how_it_opened_and_ended_and_what_it_carried() {
     let opened = events.only("opened");
     assert_eq!(opened.kind, "DEBUG prism::connection");
     assert_eq!(opened.get("peer"), PEER);
-    assert_eq!((opened.get("route"), opened.get("protocol")), ("/rooms/{room}", "chat"));
+    assert_eq!((opened.get("route"), opened.get("protocol")), ("/rooms/{room}", r#""chat""#));
     let ended = events.only("ended");
     assert_eq!((&ended.kind, ended.get("id")), (&opened.kind, opened.get("id")));
     assert_eq!((ended.get("kind"), ended.get("code")), ("peer", "4000"));
-    assert_eq!(ended.get("reason"), r"bye\r\nINFO all is well");
+    assert_eq!(ended.get("reason"), r#""bye\r\nINFO all is well""#);
     assert_eq!(ended.get("lived_ms"), "1500");
     assert_eq!((ended.get("received_messages"), ended.get("sent_messages")), ("2", "2"));
     let close_frame = 6 + 2 + "bye\r\nINFO all is well".len();

@@ -1,4 +1,6 @@
-//! A log of hostile peers: they can neither forge a line in it, nor fill it with their text.
+//! A log of hostile peers: they can neither forge a line or a field in it, nor fill it with their text.
+
+use std::collections::BTreeSet;
 
 use fastrand::Rng;
 use prism_driver::{Origins, Reply, ServerOptions, shared};
@@ -39,6 +41,21 @@ fn log_of_hostile_peers(seed: u64) -> Vec<Event> {
     events.all()
 }
 
+/// Returns the text without what is in quotes.
+fn unquoted(text: &str) -> String {
+    let (mut left, mut is_quoted) = (String::new(), false);
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            '\\' if is_quoted => drop(letters.next()),
+            _ if !is_quoted => left.push(letter),
+            _ => {}
+        }
+    }
+    left
+}
+
 /// Returns the length of the longest run of the peers' letters.
 fn longest_run(text: &str) -> usize {
     text.split(|letter| !LETTERS.contains(&letter))
@@ -48,7 +65,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 #[test]
-fn no_control_character_no_line_break_and_no_long_text_of_a_peer_is_in_a_log() {
+fn no_control_character_no_forged_line_or_field_and_no_long_text_of_a_peer_is_in_a_log() {
     let logs: Vec<_> = (0..20).map(log_of_hostile_peers).collect();
 
     let values: Vec<_> = logs
@@ -63,8 +80,17 @@ fn no_control_character_no_line_break_and_no_long_text_of_a_peer_is_in_a_log() {
         assert!(!value.contains(forged), "{value:?}");
         assert!(longest_run(value) <= 64, "{value:?}");
         if longest_run(value) > 0 {
-            assert!(value.chars().count() <= 64, "{value:?}");
+            assert!(value.chars().count() <= 64 + 2, "{value:?}");
         }
+    }
+    for event in logs.iter().flatten() {
+        let line = unquoted(&event.line);
+        let names = line.split_whitespace().filter_map(|it| Some(it.split_once('=')?.0));
+        let names: Vec<_> = names.collect();
+        let unique: BTreeSet<_> = names.iter().copied().collect();
+        assert!(names.len() == unique.len(), "{}", event.line);
+        assert!(unique.into_iter().eq(event.fields.keys().copied()), "{}", event.line);
+        assert!(longest_run(&line) == 0, "{}", event.line);
     }
     let messages = ["opened", "ended", "refused", "panicked"];
     for message in messages {

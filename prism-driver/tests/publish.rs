@@ -14,15 +14,18 @@ use prism_test::Sim;
 
 use crate::common::{http::read_to_end, net::Net, s, site::send};
 
-/// Keeps the latest value of each metric.
+/// Keeps the latest value of each metric, and all descriptions.
 #[derive(Clone, Default)]
-struct Latest(Arc<Mutex<BTreeMap<String, f64>>>);
+struct Latest {
+    values: Arc<Mutex<BTreeMap<String, f64>>>,
+    described: Arc<Mutex<Vec<(String, Option<Unit>)>>>,
+}
 
 struct Named(Latest, String);
 
 impl Named {
     fn set(&self, value: f64) {
-        self.0.0.lock().unwrap().insert(self.1.clone(), value);
+        self.0.values.lock().unwrap().insert(self.1.clone(), value);
     }
 }
 
@@ -58,14 +61,27 @@ impl Latest {
     }
 
     fn get(&self, name: &str) -> Option<f64> {
-        self.0.lock().unwrap().get(name).copied()
+        self.values.lock().unwrap().get(name).copied()
+    }
+
+    fn describe(&self, name: &KeyName, unit: Option<Unit>, help: &str) {
+        assert!(help.ends_with('.'), "{help}");
+        self.described.lock().unwrap().push((name.as_str().to_owned(), unit));
     }
 }
 
 impl Recorder for Latest {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.describe(&name, unit, &help);
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.describe(&name, unit, &help);
+    }
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("a histogram cannot be set");
+    }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         Counter::from_arc(self.named(key))
@@ -94,7 +110,7 @@ fn a_recorder_gets_the_counters_only_when_they_are_published() {
             }
             sim.sleep(s(10)).await;
         });
-        assert!(latest.0.lock().unwrap().is_empty(), "nothing is published yet");
+        assert!(latest.values.lock().unwrap().is_empty(), "nothing is published yet");
         stats.publish(&[("server", "site")]);
     });
     assert_eq!(latest.get("prism_accepted_total server=site"), Some(2.0));
@@ -103,4 +119,39 @@ fn a_recorder_gets_the_counters_only_when_they_are_published() {
     let bucket = "prism_ping_round_trip_seconds_bucket server=site le=+Inf";
     assert_eq!(latest.get(bucket), Some(0.0));
     assert_eq!(latest.get("prism_ping_round_trip_seconds_sum server=site"), Some(0.0));
+}
+
+#[test]
+fn the_first_publication_describes_each_metric_once() {
+    let (sim, latest) = (Sim::default(), Latest::default());
+    with_local_recorder(&latest.clone(), || {
+        let stats = Net::new(&sim).serve(|server| server);
+        for shard in [String::from("0"), String::from("1")] {
+            stats.publish(&[("shard", &shard)]);
+        }
+    });
+    assert_eq!(latest.get("prism_accepted_total shard=1"), Some(0.0));
+    let described = latest.described.lock().unwrap();
+    let mut names: Vec<_> = described.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let values = latest.values.lock().unwrap();
+    let mut published: Vec<_> =
+        values.keys().map(|key| key.split_once(' ').expect("it has a label").0).collect();
+    published.dedup();
+    assert_eq!(names, published);
+    for (name, unit) in [
+        ("prism_sent_bytes_total", Some(Unit::Bytes)),
+        ("prism_buffered_bytes", Some(Unit::Bytes)),
+        ("prism_ping_round_trip_seconds_sum", Some(Unit::Seconds)),
+        ("prism_ping_round_trip_seconds_count", None),
+        ("prism_connections_open", None),
+    ] {
+        assert!(described.contains(&(name.to_owned(), unit)), "{name}: {described:?}");
+    }
+}
+
+#[test]
+#[should_panic = "the label `by` is Prism's own"]
+fn a_label_cannot_replace_one_of_prism() {
+    Net::new(&Sim::default()).serve(|server| server).publish(&[("by", "me")]);
 }

@@ -1,9 +1,9 @@
 //! `WebSockets`: connections that arrive through another HTTP server.
 
-use http::Request;
+use http::{Request, Version};
 use prism_driver::{
-    Authorized, Connection, Deflate, ForwardedHeader, Handler, HttpRequest, Message, Options,
-    Origins, Reply, Runtime, ServerOptions,
+    Authorized, Connection, Deflate, ForwardedHeader, Handler, HttpRequest, Message, Opened,
+    Options, Origins, Reply, Runtime, ServerOptions,
 };
 use prism_test::{Peer, Received, Sim, pipe};
 
@@ -49,8 +49,33 @@ fn a_connection_has_what_is_known_of_its_request() {
             assert_eq!(connection.peer_addr(), Some(addr("192.0.2.1:40000")));
         }
         let counts = websockets.stats().counts();
-        assert_eq!((counts.open + counts.closed, counts.opened_over_http2), (2, 1));
+        assert_eq!(counts.opened.total(), 2);
+        assert_eq!((counts.opened.over_http1, counts.opened.over_http2), (1, 1));
     });
+}
+
+#[test]
+fn connections_are_counted_by_the_version_of_http() {
+    let sim = Sim::default();
+    let websockets = websockets(&sim, |it| it);
+    let mut http3 = connect("/chat");
+    *http3.version_mut() = Version::HTTP_3;
+    sim.run(async {
+        for request in [request("/chat"), connect("/chat"), http3] {
+            let head = of(&request).protocol("websocket");
+            let (_, opening) = websockets.upgrade(head).await.expect("it is valid").accept();
+            opening.serve(pipe().0, Echo);
+            sim.settle().await;
+        }
+    });
+    let counts = websockets.stats().counts();
+    let Opened { over_http1, over_http2, over_http3, .. } = counts.opened;
+    assert_eq!([over_http1, over_http2, over_http3], [1, 1, 1]);
+    let metrics = counts.to_openmetrics();
+    for version in ["1.1", "2", "3"] {
+        let sample = format!("prism_connections_opened_total{{http=\"{version}\"}} 1\n");
+        assert!(metrics.contains(&sample), "{metrics}");
+    }
 }
 
 #[test]

@@ -52,12 +52,12 @@ impl<N: Network> Acceptor<N> {
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) if is_exhaustion(&error) => {
-                    let now = shared.network().now();
+                    let now = || shared.network().now();
                     shared.connections.events.descriptors_exhausted(now, &error);
                     shared.admission.free_descriptor(ACCEPT_PAUSE).await;
                 }
                 Err(error) => {
-                    let now = shared.network().now();
+                    let now = || shared.network().now();
                     shared.connections.events.accept_failed(now, &error);
                     shared.network().sleep(ACCEPT_PAUSE).await;
                 }

@@ -140,7 +140,7 @@ impl<N: Network> Admission<N> {
 
     fn evict_oldest(&self, pool: &PermitPool) {
         pool.evict_oldest();
-        self.connections.events.evicting(self.connections.runtime.now());
+        self.connections.events.evicting(|| self.connections.runtime.now());
     }
 
     /// Returns when the next handshake, page or waiting request may be evicted, and from which pool; `None` if there is

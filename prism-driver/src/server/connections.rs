@@ -66,7 +66,7 @@ impl<R: Runtime> Connections<R> {
         status: Option<u16>,
     ) {
         self.stats.not_upgraded(reason);
-        self.events.refused(self.runtime.now(), peer, reason, status);
+        self.events.refused(|| self.runtime.now(), peer, reason, status);
     }
 
     /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls

@@ -1,7 +1,8 @@
 //! What a server reports as events of the crate `tracing`. Without the feature `tracing`, these functions do nothing.
 //!
 //! A log is a target, too. So what peers can cause again and again is limited: refusals to ten in a second, and warnings to
-//! one a minute. The next event of the kind says how many there were.
+//! one a minute. The next event of the kind says how many there were. Where no subscriber wants an event, neither the clock is
+//! read nor the limit locked.
 
 #![cfg_attr(
     not(feature = "tracing"),
@@ -20,6 +21,8 @@ use crate::{
 #[cfg(feature = "tracing")]
 mod limit;
 
+#[cfg(feature = "tracing")]
+const HANDSHAKE: &str = "prism::handshake";
 #[cfg(feature = "tracing")]
 const SERVER: &str = "prism::server";
 
@@ -40,17 +43,18 @@ impl ServerEvents {
     /// Reports a peer that gets no connection.
     pub(crate) fn refused(
         &self,
-        now: Duration,
+        now: impl FnOnce() -> Duration,
         peer: Option<SocketAddr>,
         reason: NotUpgraded,
         status: Option<u16>,
     ) {
         #[cfg(feature = "tracing")]
         if reason != NotUpgraded::Page
-            && let Some(unreported) = self.refused.admit(now)
+            && tracing::enabled!(target: HANDSHAKE, tracing::Level::DEBUG)
+            && let Some(unreported) = self.refused.admit(now())
         {
             event!(
-                target: "prism::handshake",
+                target: HANDSHAKE,
                 tracing::Level::DEBUG,
                 peer = peer.map(tracing::field::display),
                 reason = reason.name(),
@@ -62,27 +66,33 @@ impl ServerEvents {
     }
 
     /// Reports that the operating system has no descriptor or memory for another connection.
-    pub(crate) fn descriptors_exhausted(&self, now: Duration, error: &io::Error) {
+    pub(crate) fn descriptors_exhausted(&self, now: impl FnOnce() -> Duration, error: &io::Error) {
         #[cfg(feature = "tracing")]
-        if let Some(unreported) = self.exhausted.admit(now) {
+        if warnings_are_wanted()
+            && let Some(unreported) = self.exhausted.admit(now())
+        {
             let message = "descriptors exhausted";
             event!(target: SERVER, tracing::Level::WARN, %error, unreported, message);
         }
     }
 
     /// Reports that no connection could be accepted, for another reason.
-    pub(crate) fn accept_failed(&self, now: Duration, error: &io::Error) {
+    pub(crate) fn accept_failed(&self, now: impl FnOnce() -> Duration, error: &io::Error) {
         #[cfg(feature = "tracing")]
-        if let Some(unreported) = self.accept_failed.admit(now) {
+        if warnings_are_wanted()
+            && let Some(unreported) = self.accept_failed.admit(now())
+        {
             let message = "accept failing";
             event!(target: SERVER, tracing::Level::WARN, %error, unreported, message);
         }
     }
 
     /// Reports that a handshake, a page or a waiting request had to make room for a connection.
-    pub(crate) fn evicting(&self, now: Duration) {
+    pub(crate) fn evicting(&self, now: impl FnOnce() -> Duration) {
         #[cfg(feature = "tracing")]
-        if let Some(unreported) = self.evicting.admit(now) {
+        if warnings_are_wanted()
+            && let Some(unreported) = self.evicting.admit(now())
+        {
             event!(target: SERVER, tracing::Level::WARN, unreported, "evicting handshakes");
         }
     }
@@ -108,4 +118,25 @@ pub(crate) fn shut_down(outcome: &Shutdown) {
         cut = outcome.cut,
         "shut down",
     );
+}
+
+#[cfg(feature = "tracing")]
+fn warnings_are_wanted() -> bool {
+    tracing::enabled!(target: SERVER, tracing::Level::WARN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{NotUpgraded, ServerEvents};
+
+    #[test]
+    fn without_a_subscriber_the_clock_is_not_read() {
+        let (events, now) = (ServerEvents::default(), || panic!("nobody wants the event"));
+        events.refused(now, None, NotUpgraded::NotFound, Some(404));
+        events.descriptors_exhausted(now, &io::ErrorKind::OutOfMemory.into());
+        events.accept_failed(now, &io::ErrorKind::Other.into());
+        events.evicting(now);
+    }
 }

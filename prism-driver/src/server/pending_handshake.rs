@@ -30,7 +30,7 @@ use crate::{
         router::Decision,
         shared::ServerShared,
         slot::Slot,
-        stats::NotUpgraded,
+        stats::{NotUpgraded, opened::HttpVersion},
         undecided::Undecided,
     },
     session::{
@@ -166,7 +166,7 @@ impl<N: Network> PendingHandshake<N> {
         );
         let session = session.with_tls(tls);
         slot.set_route(&route.context);
-        slot.opened(&session.connection);
+        slot.opened(&session.connection, HttpVersion::Http1);
         client.opened();
         route.endpoint.start(session, slot);
     }

@@ -13,6 +13,7 @@ use crate::{
         stats::{
             ServerStats, Shutdown,
             ends::{EndKind, FailureKind},
+            opened::HttpVersion,
         },
     },
     session::moment::Moment,
@@ -64,11 +65,11 @@ impl Registry {
 
     /// Records that a handshake has succeeded. Returns whether the server is shutting down.
     #[must_use]
-    pub(crate) fn opened(&self, key: usize, connection: &Connection) -> bool {
+    pub(crate) fn opened(&self, key: usize, connection: &Connection, version: HttpVersion) -> bool {
         let mut inner = self.lock();
         inner.entries[key].connection = Some(connection.clone());
         inner.open += 1;
-        self.stats.opened();
+        self.stats.opened(version);
         inner.shutdown.is_some()
     }
 

@@ -13,8 +13,10 @@ use crate::{
     options::Options,
     runtime::Runtime,
     server::{
-        registry::Registry, route_context::RouteContext, shutdown::send_going_away,
-        stats::NotUpgraded,
+        registry::Registry,
+        route_context::RouteContext,
+        shutdown::send_going_away,
+        stats::{NotUpgraded, opened::HttpVersion},
     },
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
@@ -38,16 +40,11 @@ impl<R: Runtime> Slot<R> {
     }
 
     /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once.
-    pub(crate) fn opened(&self, connection: &Connection) {
+    pub(crate) fn opened(&self, connection: &Connection, version: HttpVersion) {
         connection.outbox().count_for(&self.context.stats);
-        if self.registry().opened(self.key, connection) {
+        if self.registry().opened(self.key, connection, version) {
             send_going_away(connection);
         }
-    }
-
-    /// Records that the request of the open connection came over HTTP/2.
-    pub(crate) fn opened_over_http2(&self) {
-        self.context.connections.stats.opened_over_http2();
     }
 
     /// Records that there will be no connection; see [`Connections::not_upgraded`].

@@ -1,5 +1,7 @@
 //! [`ServerStats`]: the counters of a server.
 
+#[cfg(feature = "metrics")]
+use std::sync::atomic::AtomicBool;
 use std::{
     iter::Sum,
     sync::{
@@ -11,12 +13,14 @@ use std::{
 
 use crate::server::stats::{
     ends::{EndCounters, EndKind, Ends},
+    opened::{HttpVersion, Opened, OpenedCounters},
     round_trips::{RoundTripCounters, RoundTrips},
     traffic::{Traffic, TrafficCounters},
 };
 
 pub(crate) mod ends;
 mod families;
+pub(crate) mod opened;
 mod openmetrics;
 #[cfg(feature = "metrics")]
 mod recorder;
@@ -46,8 +50,7 @@ pub struct ServerStats {
 #[derive(Debug, Default)]
 struct Counters {
     accepted: AtomicU64,
-    opened: AtomicU64,
-    opened_over_http2: AtomicU64,
+    opened: OpenedCounters,
     closed: AtomicU64,
     stuck: AtomicU64,
     unstuck: AtomicU64,
@@ -61,6 +64,9 @@ struct Counters {
     ends: EndCounters,
     traffic: TrafficCounters,
     round_trips: RoundTripCounters,
+    /// Whether the recorder of the crate `metrics` knows the units and the help texts.
+    #[cfg(feature = "metrics")]
+    is_described: AtomicBool,
 }
 
 /// The reason why an accepted transport did not become a WebSocket connection.
@@ -151,9 +157,8 @@ pub struct Counts {
     pub incomplete: u64,
     /// The numbers of peers that got neither a connection nor a page, by reason.
     pub refused: Refused,
-    /// The number of connections opened so far over HTTP/2 (RFC 8441), as [`WebSockets`](crate::WebSockets) can be. All others
-    /// were opened over HTTP/1.1.
-    pub opened_over_http2: u64,
+    /// The numbers of connections that were opened, by the version of HTTP.
+    pub opened: Opened,
     /// The numbers of connections that have [ended](Self::closed), by the way in which they ended.
     pub ends: Ends,
     /// What the connections have received so far, without their requests, and without messages that arrive after this side
@@ -176,7 +181,7 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// Peers that sent an invalid request: 400, 405, 426, 431, 505.
+    /// Peers that sent an invalid request: 400, 405, 426, 431, 501, 505.
     pub bad_request: u64,
     /// Peers that are trusted proxies, and sent no valid header of the [PROXY protocol](crate::Server::proxy_protocol)
     /// or a malformed [list of addresses](crate::Server::trust_proxies): 400.
@@ -286,14 +291,14 @@ impl ServerStats {
         let unstuck = self.counters.unstuck.load(Relaxed);
         let stuck = self.counters.stuck.load(Relaxed);
         let closed = self.counters.closed.load(Relaxed);
-        let opened = self.counters.opened.load(Relaxed);
+        let opened = self.counters.opened.snapshot();
         let accepted = self.counters.accepted.load(Relaxed);
-        let handshakes_done = opened + pages + refused.total();
+        let handshakes_done = opened.total() + pages + refused.total();
         Counts {
             accepted,
             // Saturating, because the counters are updated and read in no particular order.
             in_handshake: accepted.saturating_sub(handshakes_done),
-            open: opened.saturating_sub(closed),
+            open: opened.total().saturating_sub(closed),
             stuck: stuck.saturating_sub(unstuck),
             closed,
             evicted: self.counters.evicted.load(Relaxed),
@@ -301,7 +306,7 @@ impl ServerStats {
             pages,
             incomplete: self.counters.incomplete.load(Relaxed),
             refused,
-            opened_over_http2: self.counters.opened_over_http2.load(Relaxed),
+            opened,
             ends: self.counters.ends.snapshot(),
             received: self.counters.traffic.received(),
             sent: self.counters.traffic.sent(),
@@ -315,13 +320,8 @@ impl ServerStats {
         self.counters.accepted.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn opened(&self) {
-        self.counters.opened.fetch_add(1, Relaxed);
-    }
-
-    /// Counts an open connection as one over HTTP/2.
-    pub(crate) fn opened_over_http2(&self) {
-        self.counters.opened_over_http2.fetch_add(1, Relaxed);
+    pub(crate) fn opened(&self, version: HttpVersion) {
+        self.counters.opened.add(version);
     }
 
     /// Counts a connection that has ended. `stuck` says whether it was counted as [stuck](Self::stuck) before.

@@ -1,7 +1,8 @@
-//! What a connection reports as events of the crate `tracing`. Without the feature `tracing`, these functions only count.
+//! What a connection reports as events of the crate `tracing`. Without the feature `tracing`, these functions only
+//! count, and do not ask for the time.
 //!
 //! An event shows what Prism knows of a connection, and never a payload, a header, a query or a path. The little text of the
-//! peer that it shows is [escaped and cut](peer_text). There is no span for the life of a connection: a subscriber may keep
+//! peer that it shows is [quoted, escaped and cut](peer_text). There is no span for the life of a connection: a subscriber may keep
 //! whatever belongs to a span until the span ends, so a peer could make it hold more and more memory.
 //!
 //! The functions are cold, so that their code is not part of the loop that handles messages.
@@ -37,10 +38,10 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// Reports that a connection has opened.
 #[cold]
-pub(crate) fn opened(connection: &Connection, now: Duration) {
+pub(crate) fn opened(connection: &Connection, now: impl FnOnce() -> Duration) {
     #[cfg(feature = "tracing")]
     if tracing::enabled!(target: CONNECTION, tracing::Level::DEBUG) {
-        connection.outbox().begin_totals(now);
+        connection.outbox().begin_totals(now());
     }
     event!(
         target: CONNECTION,
@@ -48,28 +49,28 @@ pub(crate) fn opened(connection: &Connection, now: Duration) {
         id = %connection.id(),
         peer = connection.peer_addr().map(tracing::field::display),
         route = connection.outbox().route().as_deref(),
-        protocol = connection.subprotocol().map(PeerText).map(tracing::field::display),
+        protocol = connection.subprotocol().map(PeerText).map(tracing::field::debug),
         "opened",
     );
 }
 
 /// Reports that a connection has ended.
 #[cold]
-pub(crate) fn ended(connection: &Connection, reason: &Disconnect, now: Duration) {
+pub(crate) fn ended(connection: &Connection, reason: &Disconnect, now: impl FnOnce() -> Duration) {
     #[cfg(feature = "tracing")]
-    let totals = connection.outbox().take_totals();
+    let totals = connection.outbox().take_totals().map(|totals| (now(), totals));
     event!(
         target: CONNECTION,
         tracing::Level::DEBUG,
         id = %connection.id(),
         code = reason.code(),
         kind = EndKind::from(reason).name(),
-        reason = %PeerText(&reason.reason()),
-        lived_ms = totals.as_ref().map(|it| now.saturating_sub(it.since).as_millis() as u64),
-        received_messages = totals.as_ref().map(|it| it.received.messages),
-        received_bytes = totals.as_ref().map(|it| it.received.bytes),
-        sent_messages = totals.as_ref().map(|it| it.sent.messages),
-        sent_bytes = totals.as_ref().map(|it| it.sent.bytes),
+        reason = ?PeerText(&reason.reason()),
+        lived_ms = totals.as_ref().map(|(now, it)| now.saturating_sub(it.since).as_millis() as u64),
+        received_messages = totals.as_ref().map(|(_, it)| it.received.messages),
+        received_bytes = totals.as_ref().map(|(_, it)| it.received.bytes),
+        sent_messages = totals.as_ref().map(|(_, it)| it.sent.messages),
+        sent_bytes = totals.as_ref().map(|(_, it)| it.sent.bytes),
         missed = connection.missed(),
         "ended",
     );

@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex},
+    fmt::{self, Write},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use tracing::{
-    Metadata, Subscriber,
+    Dispatch, Metadata, Subscriber,
     field::{Field, Visit},
     span,
 };
@@ -32,6 +32,8 @@ pub struct Event {
     /// The message of an event, or the name of a span.
     pub message: String,
     pub fields: BTreeMap<&'static str, String>,
+    /// The fields as one text, as the subscribers of the crate `tracing-subscriber` write them by default.
+    pub line: String,
     /// The name of the span that the event is in.
     pub span: Option<String>,
 }
@@ -39,6 +41,11 @@ pub struct Event {
 impl Events {
     /// Runs a test with this as the thread's subscriber.
     pub fn collect<T>(&self, test: impl FnOnce() -> T) -> T {
+        // While no subscriber exists, an event that a thread meets for the first time is cached as one that nobody wants, even if
+        // a subscriber is created just then. So one exists always, and what was cached before it is decided again.
+        static ALWAYS: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Events::default()));
+        LazyLock::force(&ALWAYS);
+        tracing::callsite::rebuild_interest_cache();
         tracing::subscriber::with_default(self.clone(), test)
     }
 
@@ -75,6 +82,12 @@ impl Event {
         let kind = format!("{} {}", metadata.level(), metadata.target());
         Self { kind, ..Self::default() }
     }
+
+    fn add(&mut self, field: &Field, text: String, value: &dyn fmt::Debug) {
+        let name = field.name();
+        let _ = write!(self.line, " {name}={value:?}"); // a `String` takes everything
+        self.fields.insert(name, text);
+    }
 }
 
 /// Records the fields.
@@ -82,12 +95,15 @@ impl Visit for Event {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
-            name => drop(self.fields.insert(name, format!("{value:?}"))),
+            _ => self.add(field, format!("{value:?}"), value),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
+        match field.name() {
+            "message" => self.message = value.to_owned(),
+            _ => self.add(field, value.to_owned(), &value),
+        }
     }
 }
 

@@ -11,8 +11,21 @@ use super::{http::read_head, ms, net::Net};
 pub const LETTERS: [char; 3] = ['Ж', 'Щ', 'Ы'];
 
 /// What a log should never contain as it is.
-const TRICKS: [&str; 10] =
-    ["\r\n", "\n", "\x1b[31m", "\0", "\x08", "\u{202e}", "\u{2028}", "\u{85}", "\"", "%0d%0a"];
+const TRICKS: [&str; 13] = [
+    "\r\n",
+    "\n",
+    "\x1b[31m",
+    "\0",
+    "\x08",
+    "\u{202e}",
+    "\u{2028}",
+    "\u{85}",
+    "\"",
+    "\\",
+    "%0d%0a",
+    " code=1000 kind=\"us\" ",
+    " missed=0 lived_ms=1 ",
+];
 
 /// Returns hostile text with at most this many pieces.
 fn text(rng: &mut Rng, pieces: usize) -> String {

@@ -99,7 +99,7 @@ fn bytes(family: Family) -> Family {
 
 /// Each accepted transport whose handshake is over is counted for one result.
 fn handshakes(counts: &Counts) -> Family {
-    let accepted = [("opened", counts.open + counts.closed), ("page", counts.pages)];
+    let accepted = [("opened", counts.opened.total()), ("page", counts.pages)];
     let results = accepted.into_iter().chain(counts.refused.by_reason());
     counters(
         "prism_handshakes",
@@ -109,8 +109,7 @@ fn handshakes(counts: &Counts) -> Family {
 }
 
 fn opened(counts: &Counts) -> Family {
-    let over_http1 = (counts.open + counts.closed).saturating_sub(counts.opened_over_http2);
-    let versions = [("1.1", over_http1), ("2", counts.opened_over_http2)];
+    let versions = counts.opened.by_version();
     counters(
         "prism_connections_opened",
         "Connections that were opened, by the version of HTTP.",

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use crate::{
     connection::Connection,
     runtime::Runtime,
-    server::{address_limit::Place, slot::Slot, stats::NotUpgraded},
+    server::{
+        address_limit::Place,
+        slot::Slot,
+        stats::{NotUpgraded, opened::HttpVersion},
+    },
 };
 
 /// What a request holds until its connection opens: its place among those of its address, and its entry in the registry.
@@ -14,8 +18,8 @@ pub(super) struct HandshakeGuard<R: Runtime> {
     /// `None` once the connection is open.
     held: Option<(Slot<R>, Place)>,
     peer_addr: Option<SocketAddr>,
-    /// Whether the request came over HTTP/2.
-    pub(super) is_http2: bool,
+    /// The version of HTTP over which the request came.
+    version: HttpVersion,
     /// What a drop means.
     pub(super) if_dropped: NotUpgraded,
     /// The status of the refusal, if there is one.
@@ -23,11 +27,16 @@ pub(super) struct HandshakeGuard<R: Runtime> {
 }
 
 impl<R: Runtime> HandshakeGuard<R> {
-    pub(super) const fn new(slot: Slot<R>, place: Place, peer_addr: Option<SocketAddr>) -> Self {
+    pub(super) const fn new(
+        slot: Slot<R>,
+        place: Place,
+        peer_addr: Option<SocketAddr>,
+        version: HttpVersion,
+    ) -> Self {
         Self {
             held: Some((slot, place)),
             peer_addr,
-            is_http2: false,
+            version,
             if_dropped: NotUpgraded::Left,
             status: None,
         }
@@ -36,10 +45,7 @@ impl<R: Runtime> HandshakeGuard<R> {
     /// Records that the connection has opened, and returns its entry.
     pub(super) fn opened(mut self, connection: &Connection) -> Slot<R> {
         let (slot, place) = self.held.take().expect("it is taken only here");
-        slot.opened(connection);
-        if self.is_http2 {
-            slot.opened_over_http2();
-        }
+        slot.opened(connection, self.version);
         if connection.peer_addr().is_some() {
             place.keep();
         }

@@ -5,7 +5,10 @@ use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 use http::{HeaderMap, Method, Uri, Version, header::HOST, request};
 use prism_core::{Config, HandshakeError, Request, RequestParts};
 
-use crate::{server::path_map::Params, tls::info::TlsInfo};
+use crate::{
+    server::{path_map::Params, stats::opened::HttpVersion},
+    tls::info::TlsInfo,
+};
 
 /// The head of a request that an HTTP server has read, and what that server knows of the request; see
 /// [`WebSockets::upgrade`](crate::WebSockets::upgrade).
@@ -101,9 +104,13 @@ impl<'a> HttpRequest<'a> {
         self
     }
 
-    /// Returns whether the request came over HTTP/2.
-    pub(super) fn is_http2(&self) -> bool {
-        self.version == Version::HTTP_2
+    /// Returns the version of HTTP over which the connection would be opened.
+    pub(super) fn version(&self) -> HttpVersion {
+        match self.version {
+            Version::HTTP_2 => HttpVersion::Http2,
+            Version::HTTP_3 => HttpVersion::Http3,
+            _ => HttpVersion::Http1, // an older one opens none
+        }
     }
 
     /// Sets what the TLS handshake has agreed on that the HTTP server has done, with the client's certificates. The

@@ -91,15 +91,15 @@ impl<R: Runtime> WebSockets<R> {
             return Err(PlainReply::unavailable(NotUpgraded::Evicted));
         }
         let route = routes.get(request.route);
-        let is_http2 = request.is_http2();
+        let version = request.version();
         let Checked { offer, request, peer_addr, place } = self.check(request)?;
         self.ensure_timers();
         let slot = Slot::new(route.context.clone());
         if connections.registry.len() > connections.options.max_connections {
             return Err(PlainReply::unavailable(NotUpgraded::TooManyConnections));
         }
-        let mut guard = HandshakeGuard::new(slot, place, peer_addr);
-        (guard.if_dropped, guard.is_http2) = (NotUpgraded::Unauthorized, is_http2);
+        let mut guard = HandshakeGuard::new(slot, place, peer_addr, version);
+        guard.if_dropped = NotUpgraded::Unauthorized;
         Ok(PendingUpgrade {
             websockets: self.clone(),
             guard,
