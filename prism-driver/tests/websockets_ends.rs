@@ -68,6 +68,19 @@ fn a_handler_that_hangs_is_cut_at_the_end_of_the_grace_period() {
 }
 
 #[test]
+fn a_shutdown_ends_if_its_runtime_does() {
+    let sim = Sim::default();
+    let websockets = websockets(&sim, |it| it);
+    let _peer = sim.run(open(&websockets, of(&request("/"))));
+    let mut shut_down = pin!(websockets.shut_down());
+    assert!(sim.run(poll_once(&mut shut_down)).is_none());
+    sim.run(sim.settle()); // now the shutdown waits for the peer
+    sim.drop_tasks();
+    let outcome = sim.run(shut_down);
+    assert_eq!(outcome.closed + outcome.failed + outcome.cut, 1);
+}
+
+#[test]
 fn the_timers_run_until_the_last_connection_has_ended() {
     let sim = Sim::default();
     let options = Options::default().ping_interval(Some(s(10)));

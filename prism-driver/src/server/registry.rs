@@ -59,7 +59,13 @@ impl Registry {
 
     /// Adds an entry, and returns its key.
     pub(crate) fn insert(&self) -> usize {
-        self.lock().entries.insert(Entry { connection: None, due: Moment::END })
+        self.lock().entries.insert(Entry::PENDING)
+    }
+
+    /// Adds an entry, and returns its key, unless there are as many as `limit`.
+    pub(crate) fn try_insert(&self, limit: usize) -> Option<usize> {
+        let mut inner = self.lock();
+        (inner.entries.len() < limit).then(|| inner.entries.insert(Entry::PENDING))
     }
 
     /// Records that a handshake has succeeded. Returns whether the server is shutting down.
@@ -154,6 +160,11 @@ impl Registry {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Entry {
+    /// A connection in its handshake.
+    const PENDING: Self = Self { connection: None, due: Moment::END };
 }
 
 impl Default for Inner {

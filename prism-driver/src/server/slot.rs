@@ -32,6 +32,12 @@ impl<R: Runtime> Slot<R> {
         Self { context, key }
     }
 
+    /// Adds an entry to the registry, unless it has as many as `limit`.
+    pub(crate) fn try_new(context: Arc<RouteContext<R>>, limit: usize) -> Option<Self> {
+        let key = context.connections.registry.try_insert(limit)?;
+        Some(Self { context, key })
+    }
+
     /// Sets the context of the connection's route.
     pub(crate) fn set_route(&mut self, context: &Arc<RouteContext<R>>) {
         self.context = context.clone();
