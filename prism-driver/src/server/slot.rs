@@ -11,9 +11,12 @@ use crate::{
     connection::Connection,
     error::Disconnect,
     options::Options,
+    outbox::state::Cut,
     runtime::Runtime,
     server::{
-        registry::Registry, route_context::RouteContext, shutdown::send_going_away,
+        registry::{Registry, Stage},
+        route_context::RouteContext,
+        shutdown::send_going_away,
         stats::NotUpgraded,
     },
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
@@ -43,11 +46,14 @@ impl<R: Runtime> Slot<R> {
         self.context = context.clone();
     }
 
-    /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once.
+    /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once, and
+    /// after the grace period it is cut.
     pub(crate) fn opened(&self, connection: &Connection) {
         connection.outbox().count_for(&self.context.stats);
-        if self.registry().opened(self.key, connection) {
-            send_going_away(connection);
+        match self.registry().opened(self.key, connection) {
+            Stage::Running => {}
+            Stage::Closing => send_going_away(connection),
+            Stage::Cut => connection.outbox().cut(Cut::Shutdown),
         }
     }
 

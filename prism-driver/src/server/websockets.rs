@@ -108,6 +108,9 @@ impl<R: Runtime> WebSockets<R> {
     /// Closes all connections with 1001, as [`Server::serve_until`](crate::Server::serve_until) does, and returns how
     /// they ended. From the first call on, requests get a 503. Further calls wait for the same shutdown.
     ///
+    /// A request that was accepted before has until one second after the others have ended to open its connection, which
+    /// is then closed with 1001 as well. A connection that opens later is cut at once.
+    ///
     /// Cancel-safe: if you drop the future, the shutdown continues in a task of its own. If the runtime drops that task,
     /// because it ends, the connections that are left are cut at once.
     ///
@@ -156,7 +159,7 @@ impl<R: Runtime> WebSockets<R> {
         self.0.connections.runtime.spawn(async move {
             let Inner { connections, shutdown, .. } = &*task.0.0;
             let spread = connections.options.effective_spread(false);
-            let ended = connections.shut_down(spread, || ()).await;
+            let ended = connections.shut_down(spread, connections.until_none_opens(), || ()).await;
             shutdown.outcome.get_or_init(|| ended);
         });
     }

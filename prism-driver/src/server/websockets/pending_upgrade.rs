@@ -230,6 +230,10 @@ impl<R: Runtime> PendingUpgrade<R> {
         self.guard.if_dropped = NotUpgraded::Left; // if the peer leaves meanwhile
         let timeout = self.context.options.handshake_timeout;
         let (reply, reason) = match within(&connections.runtime, timeout, authorized).await {
+            _ if self.websockets.is_shutting_down() => {
+                let reason = NotUpgraded::Evicted;
+                (PlainReply::unavailable(reason).into_reply(), reason)
+            }
             Some(Some(Ok(authorized))) => {
                 self.guard.if_dropped = NotUpgraded::Unauthorized;
                 self.grant(authorized);
