@@ -6,11 +6,11 @@
 //!
 //! With `--deflate` every message is compressed, and with `--deflate-takeover` each may refer to earlier ones.
 
-use std::error::Error;
+use std::{error::Error, future::IntoFuture, time::Duration};
 
 use axum::{Extension, Router, response::Response, routing::any, serve::ListenerExt};
 use prism_axum::{Connection, Deflate, Handler, Message, Options, WebSocketUpgrade, WebSockets};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
@@ -32,10 +32,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut address = "127.0.0.1:8080".to_owned();
     let mut options = Options::default().max_message_size(64 << 20);
     for word in std::env::args().skip(1) {
-        let deflate = Deflate::default().threshold(0);
+        let deflate = Deflate::default();
         match word.as_str() {
-            "--deflate" => options = options.compression(deflate),
-            "--deflate-takeover" => options = options.compression(deflate.with_takeover()),
+            "--deflate" => options = options.compression(deflate.threshold(0)),
+            "--deflate-takeover" => {
+                options = options.compression(deflate.with_takeover().threshold(0))
+            }
             flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
             _ => address = word,
         }
@@ -46,8 +48,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on ws://{}", listener.local_addr()?);
     // For HTTP/2. Over HTTP/1.1, the extractor does that.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let stop = websockets.closing(signals::shutdown_signal()?);
-    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    let shutdown_signal = signals::shutdown_signal()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let serving = axum::serve(listener, app).with_graceful_shutdown(stopped).into_future();
+    let serving = tokio::spawn(serving);
+    shutdown_signal.await;
+    drop(stop);
     websockets.shut_down().await;
+    // Over HTTP/2, a peer that does not read a stream would keep axum from ending.
+    let _ = timeout(Duration::from_secs(5), serving).await;
     Ok(())
 }

@@ -59,14 +59,33 @@
 //!   `into_make_service_with_connect_info::<SocketAddr>()`.
 //! - `Connection::tls` has the client's certificates, with the feature `tls`, if what accepts TLS puts an `Arc<TlsInfo>` into
 //!   the extensions of the requests. `TlsInfo::of_server` makes it.
-//! - [`Connection::data`] is what the application has attached with [`WebSocketUpgrade::data`]: the user whom another
-//!   extractor has found, say.
+//! - [`Connection::data`] is what the application has attached with [`WebSocketUpgrade::data`]: for example the user that
+//!   another extractor has identified.
 //!
 //! # Shutdown
 //!
 //! [`WebSockets::closing`] tells the WebSockets before it lets axum end, as in the example. It matters: axum knows nothing
 //! of WebSockets over HTTP/1.1, and would wait for those over HTTP/2. [`WebSockets::shut_down`] then waits until all have
 //! ended, for at most the [grace period](ServerOptions::shutdown_grace).
+//!
+//! Over HTTP/2, axum itself may take longer: if a peer does not read a stream, hyper waits for it
+//! [even after Prism has cut the WebSocket](prism_hyper#http2). So a server with the feature `http2` should limit that time:
+//!
+//! ```no_run
+//! # use std::{future::IntoFuture, time::Duration};
+//! # use axum::Router;
+//! # use prism_axum::WebSockets;
+//! # use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+//! # async fn example(listener: TcpListener, app: Router, websockets: WebSockets) -> std::io::Result<()> {
+//! let (stop, stopped) = oneshot::channel::<()>();
+//! let stopped = async { drop(stopped.await) };
+//! let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(stopped).into_future());
+//! tokio::signal::ctrl_c().await?;
+//! drop(stop);
+//! println!("{:?}", websockets.shut_down().await);
+//! let _ = timeout(Duration::from_secs(5), serving).await; // requests in progress are still answered
+//! # Ok(()) }
+//! ```
 //!
 //! # HTTP/2
 //!

@@ -9,8 +9,11 @@ use axum::{
 };
 use bytes::Bytes;
 
-/// The response to a request that is not upgraded: 400, 403, 405, 426, 429, 501 or 503, or that of the
+/// The response to a request that is not upgraded: 400, 403, 405, 426, 429, 431, 500, 501, 503 or 505, or that of the
 /// [authorization](crate::WebSocketsBuilder::authorize).
+///
+/// If a parameter of the route is not UTF-8, it is the 400 of axum, which is in no counter and has none of the
+/// [headers](crate::WebSocketsBuilder::header) that Prism's refusals have.
 #[derive(Debug)]
 pub struct WebSocketUpgradeRejection {
     response: Response<Bytes>,

@@ -26,7 +26,9 @@ static OF_PROCESS: LazyLock<WebSockets> = LazyLock::new(WebSockets::default);
 /// An extractor for requests that ask for a WebSocket. All others are rejected.
 ///
 /// [`handler`](Self::handler) or [`on_upgrade`](Self::on_upgrade) makes the response, which accepts the request. If the
-/// application drops the extractor and answers otherwise, no WebSocket is opened.
+/// application drops the extractor and answers otherwise, no WebSocket is opened, and the request is counted as
+/// [`unauthorized`](crate::Refused::unauthorized). This also happens if an extractor after this one rejects the request, so
+/// this one should be the last.
 ///
 /// ```no_run
 /// use axum::{Extension, extract::State, response::Response};
@@ -48,8 +50,8 @@ static OF_PROCESS: LazyLock<WebSockets> = LazyLock::new(WebSockets::default);
 ///     }
 /// }
 ///
-/// async fn chat(upgrade: WebSocketUpgrade, State(database): State<Database>, Extension(user): Extension<User>) -> Response {
-///     upgrade.protocols(["chat.v2", "chat"]).data(user).handler(Chat { database, received: 0 })
+/// async fn chat(State(database): State<Database>, Extension(user): Extension<User>, upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.subprotocols(["chat.v2", "chat"]).data(user).handler(Chat { database, received: 0 })
 /// }
 /// ```
 #[derive(Debug)]
@@ -67,7 +69,8 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
         let params = params(parts, state).await?;
         let stream = parts.extensions.remove::<OnUpgrade>();
         let websockets = parts.extensions.get().unwrap_or(&*OF_PROCESS);
-        let mut head = prism_hyper::head(HttpRequest::of_parts(parts), &parts.extensions);
+        let mut head =
+            prism_hyper::with_extensions(HttpRequest::of_parts(parts), &parts.extensions);
         head = head.params(params);
         if let Some(OriginalUri(uri)) = parts.extensions.get() {
             head = head.uri(uri);
@@ -114,8 +117,13 @@ impl WebSocketUpgrade {
 
     /// Selects the first of these subprotocols that the client offers, in place of the one that was selected before. A
     /// client that offers none of them is accepted without a subprotocol.
-    pub fn protocols<P: AsRef<str>>(self, names: impl IntoIterator<Item = P>) -> Self {
+    pub fn subprotocols<P: AsRef<str>>(self, names: impl IntoIterator<Item = P>) -> Self {
         Self { pending: self.pending.subprotocols(names), ..self }
+    }
+
+    /// Does the same as [`subprotocols`](Self::subprotocols). This is the name of the method in `axum::extract::ws`.
+    pub fn protocols<P: AsRef<str>>(self, names: impl IntoIterator<Item = P>) -> Self {
+        self.subprotocols(names)
     }
 
     /// Returns the subprotocols that the client offers, in its order of preference.
@@ -129,7 +137,7 @@ impl WebSocketUpgrade {
         self.pending.subprotocol()
     }
 
-    /// Attaches data to the connection, such as the user whom another extractor has found, in place of earlier data.
+    /// Attaches data to the connection, such as the user that another extractor has identified, in place of earlier data.
     /// [`Connection::data`](crate::Connection::data) returns it.
     pub fn data<T: Any + Send + Sync>(self, data: T) -> Self {
         Self { pending: self.pending.data(data), ..self }

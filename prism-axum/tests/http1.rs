@@ -83,7 +83,7 @@ async fn a_connection_knows_its_request_and_has_its_own_state() {
     ) -> Response {
         assert_eq!(room, "caf\u{e9}");
         assert!(upgrade.requested_protocols().eq(["a", "chat"]));
-        let upgrade = upgrade.protocols(["chat.v2", "chat"]);
+        let upgrade = upgrade.subprotocols(["chat.v2", "chat"]);
         assert_eq!(upgrade.selected_protocol(), Some("chat"));
         upgrade.data(user).handler(Facts { received: 0 })
     }

@@ -1,12 +1,14 @@
 //! HTTP/2 (RFC 8441).
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, response::Response, routing::any};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::SendRequest, ext::Protocol};
-use prism_axum::{Connection, Handler, Message, WebSocketUpgrade, WebSockets};
-use tokio::net::TcpStream;
+use prism_axum::{
+    Connection, Handler, Message, Options, ServerOptions, WebSocketUpgrade, WebSockets,
+};
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::common::Server;
 
@@ -106,4 +108,25 @@ async fn a_graceful_shutdown_closes_each_websocket_of_a_connection_and_lets_axum
     for end in ends {
         end.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_read_is_cut_but_keeps_axum_from_ending() {
+    async fn flood(upgrade: WebSocketUpgrade) -> Response {
+        upgrade.on_upgrade(|socket| async move { while socket.send(&[7; 10_000]).await.is_ok() {} })
+    }
+
+    let limits = ServerOptions::from(Options::default()).shutdown_grace(Duration::from_millis(100));
+    let routes = Router::new().route("/rooms/{room}", any(flood));
+    let mut server = Server::start(WebSockets::new(limits), routes).await;
+    let requests = connect(server.address).await;
+    let stream = open(&requests, server.address, 1).await;
+    server.begin_stop();
+    let outcome = server.websockets.shut_down().await;
+    assert_eq!((outcome.closed, outcome.failed, outcome.cut), (0, 0, 1));
+    // This is why a server has a timeout, as the example `axum_echo` has.
+    let ended = timeout(Duration::from_millis(100), server.ended()).await;
+    assert!(ended.is_err(), "hyper does not wait for the stream");
+    drop((requests, stream)); // the connection ends
+    server.ended().await;
 }

@@ -35,6 +35,12 @@
 //!
 //! - Serve HTTP/1.1 connections `with_upgrades()`. Over HTTP/2, call `enable_connect_protocol()` on hyper's builder, and
 //!   turn on the feature `http2` of this crate.
+//! - Limit the time that a client may take for its requests: give hyper's builder a `timer`, and HTTP/1.1 has a
+//!   `header_read_timeout` of 30 s. Over HTTP/2, set `keep_alive_interval` as well, so that hyper ends connections whose
+//!   peer is gone.
+//! - Limit the number of HTTP connections, for example with a semaphore. The example
+//!   [`with_axum`](https://github.com/prism-rs/prism/blob/main/prism-axum/examples/with_axum.rs) does so, and has
+//!   deadlines. Prism's own limit counts WebSockets only.
 //! - Set `TCP_NODELAY` on the sockets that it accepts: messages are batched already, and Nagle's algorithm would delay
 //!   them.
 //! - Put the peer's [`SocketAddr`](std::net::SocketAddr) into the request's extensions, if connections should have an
@@ -43,7 +49,7 @@
 //!   [certificates](prism_driver::Connection). `TlsInfo::of_server` makes it.
 //! - At a shutdown, tell the WebSockets first. With [`WebSockets::closing`](prism_driver::WebSockets::closing), the
 //!   signal that stops your server does so. Over HTTP/2, the server would otherwise wait for its streams to end, which
-//!   are those WebSockets.
+//!   are those WebSockets. Limit the time for which you wait for HTTP/2 connections; the next section says why.
 //!
 //! # HTTP/2
 //!
@@ -53,6 +59,12 @@
 //! and does not read its TCP connection, hyper holds 400 KiB more for each stream (`max_send_buf_size`). What hyper holds
 //! counts as written: [`flush`](prism_driver::Connection::flush) does not wait for it, and the
 //! [write timeout](prism_driver::Options::write_timeout) begins later.
+//!
+//! hyper keeps what it holds for a reader that has stopped even after Prism has ended the WebSocket, for example at the
+//! write timeout: it neither resets the stream nor drops those bytes before the peer reads or resets the stream, or its
+//! connection ends. So a stream that is not read still counts towards `max_concurrent_streams` (200), and keeps a graceful
+//! shutdown of hyper from ending, even if the peer answers hyper's pings. After the
+//! [grace period](prism_driver::ServerOptions::shutdown_grace), drop the future that serves the connection.
 //!
 //! While a handler does not receive, HTTP/2 holds the peer back by bytes, not by frames. If too many short frames wait to be
 //! read, hyper ends the whole connection, with `ENHANCE_YOUR_CALM`. With its default windows, that is after some 2,000 frames
@@ -70,7 +82,7 @@ pub use prism_driver::WebSockets;
 pub use crate::{
     io::Io,
     service::{WebSocketService, service},
-    upgrade::{Upgrade, head, upgrade},
+    upgrade::{Upgrade, upgrade, with_extensions},
 };
 
 /// The examples in the README compile.

@@ -1,9 +1,9 @@
-//! [`upgrade`]: judges a request. [`Upgrade`]: a valid one.
+//! [`upgrade`]: judges a request for a WebSocket. [`Upgrade`]: a valid request.
 
 use std::{any::Any, net::SocketAddr};
 
 use bytes::Bytes;
-use http::{Extensions, Request, Response, Version};
+use http::{Extensions, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use prism_driver::{
@@ -13,35 +13,48 @@ use prism_driver::{
 
 use crate::io::Io;
 
-/// Judges a request for a WebSocket, and takes what it needs of it. If the request has the peer's [`SocketAddr`] among its
-/// extensions, that is the peer's [address](HttpRequest::peer_addr).
+/// Judges a request for a WebSocket, and takes the stream of the connection out of it. If the request has the peer's
+/// [`SocketAddr`] among its extensions, that is the peer's [address](HttpRequest::peer_addr).
 ///
 /// Cancel-safe: if you drop the future, the request is counted as [left](prism_driver::Refused::left).
 ///
 /// # Errors
-/// Returns the response that refuses the request; see [`WebSockets::upgrade`].
+/// Returns the response that refuses the request; see [`WebSockets::upgrade`]. Its status is 500 if the request has no
+/// stream, because something has taken it already, or because hyper did not read the request.
 pub async fn upgrade<R: Runtime, B>(
     request: &mut Request<B>,
     websockets: &WebSockets<R>,
 ) -> Result<Upgrade<R>, Response<Full<Bytes>>> {
-    let stream = hyper::upgrade::on(&mut *request);
-    let head = head(HttpRequest::of(request), request.extensions());
+    let stream = request.extensions_mut().remove::<OnUpgrade>();
+    let head = with_extensions(HttpRequest::of(request), request.extensions());
     let head = match request.extensions().get::<SocketAddr>() {
         Some(addr) => head.peer_addr(*addr),
         None => head,
     };
     let version = request.version();
-    match websockets.upgrade(head).await {
-        Ok(pending) => Ok(Upgrade { pending, stream, version }),
-        Err(refusal) => Err(refusal.map(Full::new)),
+    let pending = websockets.upgrade(head).await.map_err(|refusal| refusal.map(Full::new))?;
+    match stream {
+        Some(stream) => Ok(Upgrade { pending, stream, version }),
+        None => Err(no_stream()),
     }
+}
+
+/// Returns the response to a valid request whose connection cannot be upgraded.
+fn no_stream() -> Response<Full<Bytes>> {
+    let text = "the connection of this request cannot be upgraded\n";
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// Adds what the extensions of a request have to its head: the `:protocol` of HTTP/2, which hyper puts there, and an
 /// `Arc<TlsInfo>`, if your server puts it there.
 #[must_use]
 #[allow(unused_mut, unused_variables, reason = "each depends on a feature")]
-pub fn head<'a>(mut head: HttpRequest<'a>, extensions: &'a Extensions) -> HttpRequest<'a> {
+pub fn with_extensions<'a>(
+    mut head: HttpRequest<'a>,
+    extensions: &'a Extensions,
+) -> HttpRequest<'a> {
     #[cfg(feature = "http2")]
     if let Some(protocol) = extensions.get::<hyper::ext::Protocol>() {
         head = head.protocol(protocol.as_str());

@@ -157,3 +157,20 @@ fn a_shutdown_closes_each_connection() {
     Smol::run(shutdown::<Smol>());
     AsyncStd::run(shutdown::<AsyncStd>());
 }
+
+#[test]
+fn a_request_without_a_stream_gets_a_500() {
+    Tokio::run(async {
+        let websockets = WebSockets::<Tokio>::new(Options::default());
+        let request = http::Request::get("/")
+            .header("host", "a")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-version", "13");
+        let mut request = request.body(()).unwrap();
+        let refusal = prism_hyper::upgrade(&mut request, &websockets).await.expect_err("no stream");
+        assert_eq!(refusal.status(), 500);
+        assert_eq!(websockets.stats().counts().open, 0);
+    });
+}

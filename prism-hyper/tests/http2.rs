@@ -148,7 +148,7 @@ fn a_stream_that_is_reset_ends_its_handler_once() {
 
 #[test]
 fn a_reader_that_stops_costs_a_bounded_amount_of_memory_and_is_disconnected() {
-    const MESSAGE: usize = 300_000;
+    const MESSAGE: usize = 1_000;
     const MARK: usize = 100_000;
     // What hyper takes: the stream's window of 65,535 bytes, and three pieces of 16 KiB.
     const HYPER: usize = 65_535 + 3 * (16 << 10);

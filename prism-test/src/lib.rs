@@ -14,18 +14,21 @@
 //! The peer of [`Sim::serve`] reads only when it is asked, and [`stall`](Direction::stall) stops it altogether:
 //!
 //! ```
-//! # use prism_driver::{Connection, Handler, Message};
-//! # struct Quotes;
-//! # impl Handler for Quotes {
-//! #     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-//! #         let count = message.as_text().unwrap().parse().unwrap();
-//! #         for n in 0..count { let _ = connection.send(format!("quote {n}")).await; }
-//! #     }
-//! # }
-//! use prism_driver::{Options, WhenSlow};
+//! use prism_driver::{Connection, Handler, Message, Options, WhenSlow};
 //! use prism_test::{Received, Sim};
 //!
-//! // `Quotes` sends as many quotes as it is asked for.
+//! /// Sends as many quotes as it is asked for.
+//! struct Quotes;
+//!
+//! impl Handler for Quotes {
+//!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+//!         let count = message.as_text().unwrap().parse().unwrap();
+//!         for n in 0..count {
+//!             let _ = connection.send(format!("quote {n}")).await; // fails only if the connection is closing
+//!         }
+//!     }
+//! }
+//!
 //! let sim = Sim::new();
 //! let options = Options::default().high_water_mark(1000).when_slow(WhenSlow::DropOldest);
 //! let (mut peer, faults) = sim.serve(Quotes, options);
@@ -82,20 +85,26 @@
 //! # A room
 //!
 //! ```
-//! # use prism_driver::{Connection, Handler, Message};
-//! # #[derive(Default)]
-//! # struct Chat { rooms: prism_rooms::Rooms }
-//! # impl Handler for Chat {
-//! #     async fn on_connect(&self, connection: &Connection) {
-//! #         let _ = self.rooms.join(connection, connection.param("room").unwrap());
-//! #     }
-//! #     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-//! #         self.rooms.to(connection.param("room").unwrap()).except(connection.id()).send(message);
-//! #     }
-//! # }
+//! use prism_driver::{Connection, Handler, Message};
+//! use prism_rooms::Rooms;
 //! use prism_test::Sim;
 //!
-//! // `Chat` sends each message to the other members of its room, with `prism-rooms`.
+//! /// Sends each message to the other members of its room.
+//! #[derive(Default)]
+//! struct Chat {
+//!     rooms: Rooms,
+//! }
+//!
+//! impl Handler for Chat {
+//!     async fn on_connect(&self, connection: &Connection) {
+//!         let _ = self.rooms.join(connection, connection.param("room").unwrap());
+//!     }
+//!
+//!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+//!         self.rooms.to(connection.param("room").unwrap()).except(connection.id()).send(message);
+//!     }
+//! }
+//!
 //! let sim = Sim::new();
 //! sim.start_server("chat.example", |server| server.websocket("/{room}", Chat::default()));
 //! sim.run(async {
@@ -111,18 +120,23 @@
 //! Changes are collected for a moment before they are sent. On virtual time, a test need not know for how long:
 //!
 //! ```
-//! # use prism_driver::{Connection, Handler, Message};
-//! # struct Lobby { presence: prism_rooms::Presence<()> }
-//! # impl Handler for Lobby {
-//! #     async fn on_connect(&self, connection: &Connection) {
-//! #         let _ = self.presence.track(connection, "lobby", connection.query().unwrap(), ());
-//! #     }
-//! #     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
-//! # }
+//! use prism_driver::{Connection, Handler, Message};
 //! use prism_rooms::{Change, Presence};
 //! use prism_test::Sim;
 //!
-//! // `Lobby` tracks each connection as the person that its query names.
+//! /// Tracks each connection as the person that its query names.
+//! struct Lobby {
+//!     presence: Presence<()>,
+//! }
+//!
+//! impl Handler for Lobby {
+//!     async fn on_connect(&self, connection: &Connection) {
+//!         let _ = self.presence.track(connection, "lobby", connection.query().unwrap(), ());
+//!     }
+//!
+//!     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+//! }
+//!
 //! let sim = Sim::new();
 //! let presence = Presence::new(sim.clone());
 //! let watch = presence.watch_here("lobby");
@@ -140,36 +154,8 @@
 //!
 //! A handler that calls `tokio::time::sleep` needs tokio. A [`pipe()`] and a [`Peer`] work there as well, with tokio's own
 //! virtual time: with `start_paused`, its clock jumps whenever nothing else can happen, and Prism's deadlines follow it.
-//! (This needs tokio's feature `test-util`.)
-//!
-//! ```
-//! # use prism_tokio::{Connection, Handler, Message};
-//! # struct Reminder;
-//! # impl Handler for Reminder {
-//! #     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-//! #         tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
-//! #         let _ = connection.send(message).await;
-//! #     }
-//! # }
-//! use prism_test::{Peer, Received, pipe};
-//! use prism_tokio::{Options, Tokio, prism_driver::serve_upgraded};
-//!
-//! // `Reminder` sends each message back after an hour, by tokio's clock.
-//! # async fn the_test() {
-//! // #[tokio::test(start_paused = true)]
-//! // async fn it_reminds() {
-//! let (server, client, _faults) = pipe();
-//! tokio::spawn(async move { serve_upgraded(Tokio, server, "/", &Options::default(), Reminder).await });
-//! let mut peer = Peer::new(client);
-//! let began = tokio::time::Instant::now();
-//! peer.send("tea").await;
-//! assert_eq!(peer.next_but_pings().await, Received::Text("tea".into()));
-//! assert!(began.elapsed().as_secs() >= 3600);
-//! // }
-//! # }
-//! # tokio::runtime::Builder::new_current_thread()
-//! #     .enable_time().start_paused(true).build().unwrap().block_on(the_test());
-//! ```
+//! (This needs tokio's feature `test-util`.) [The guide](prism_driver::docs::testing#with-tokios-own-timers) has such a
+//! test.
 //!
 //! # Many seeds
 //!

@@ -68,7 +68,8 @@ impl AsyncRead for PipeEnd {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        lock(&self.incoming).read(cx, buf)
+        let mut waker = Some(cx.waker().clone());
+        lock(&self.incoming).read(&mut waker, buf)
     }
 }
 
@@ -78,13 +79,20 @@ impl AsyncWrite for PipeEnd {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let mut waker = Some(cx.waker().clone());
         let mut lane = lock(&self.outgoing);
-        if !lane.deserted {
-            return lane.write(cx, buf);
-        }
+        let deserted = lane.is_deserted();
+        let written =
+            if deserted { Poll::Ready(Ok(buf.len())) } else { lane.write(&mut waker, buf) };
         drop(lane);
-        lock(&self.incoming).reset();
-        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        let mut back = lock(&self.incoming);
+        if deserted {
+            back.reset(); // the answer to bytes that nobody reads
+        }
+        if back.is_reset() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        written
     }
 
     fn poll_write_vectored(
@@ -117,13 +125,16 @@ impl AsyncWrite for PipeEnd {
 
 impl Drop for PipeEnd {
     fn drop(&mut self) {
-        let unread = change(&self.incoming, |lane| {
-            lane.deserted = true;
-            !lane.bytes.is_empty()
+        let mut lane = lock(&self.incoming);
+        lane.deserted = true;
+        let unread = !lane.bytes.is_empty();
+        drop(lane);
+        change(&self.outgoing, |lane| {
+            lane.closed = true;
+            if unread {
+                lane.reset();
+            }
         });
-        change(&self.outgoing, |lane| lane.closed = true);
-        if unread {
-            lock(&self.outgoing).reset();
-        }
+        lock(&self.incoming).wake(); // last: a writer that waits looks at both directions
     }
 }

@@ -79,8 +79,8 @@ impl Sim {
     /// next `run`.
     ///
     /// # Panics
-    /// If the test can never be done: because all tasks wait for each other, because they have waited for a day of
-    /// virtual time, or because they have been woken a million times. And if a task panics.
+    /// If the test can never be done: because all tasks wait for each other, because the clock has reached a day, or because
+    /// the tasks have been woken a million times. And if a task panics.
     pub fn run<T>(&self, test: impl Future<Output = T>) -> T {
         let mut test = std::pin::pin!(test);
         // The test is polled whenever a task has run, which is simple, and fast enough.
@@ -98,18 +98,30 @@ impl Sim {
                 }
             }
         }
-        panic!("livelock at {:?}: the tasks keep waking each other", self.now());
+        self.livelock()
     }
 
     /// Runs all tasks that can run now. The clock stands still.
     ///
     /// After this, everything has happened that can happen without time passing. So a test can assert that something
     /// was *not* sent.
+    ///
+    /// # Panics
+    /// If the tasks have been woken a million times. And if a task panics.
     pub async fn settle(&self) {
-        while self.tick() {}
+        for _ in 0..TOO_BUSY {
+            if !self.tick() {
+                return;
+            }
+        }
+        self.livelock()
     }
 
     /// Lets `span` of virtual time pass, and runs all tasks before and after.
+    ///
+    /// # Panics
+    /// If the clock reaches a day: what takes longer is taken for a test that waits in vain. And as for
+    /// [`settle`](Self::settle).
     pub async fn pass(&self, span: Duration) {
         self.settle().await;
         self.sleep(span).await;
@@ -122,6 +134,9 @@ impl Sim {
     }
 
     /// Polls one task, or jumps to the next timer if no task can run. Returns whether there was any.
+    ///
+    /// # Panics
+    /// If the clock reaches a day. And if the task panics.
     pub fn step(&self) -> bool {
         self.tick() || self.jump()
     }
@@ -138,6 +153,10 @@ impl Sim {
     pub fn drop_tasks(&self) {
         let executor = std::mem::take(&mut *self.lock_executor());
         drop(executor); // unlocked: what the tasks drop may start others
+    }
+
+    fn livelock(&self) -> ! {
+        panic!("livelock at {:?}: the tasks keep waking each other", self.now());
     }
 
     /// Jumps to the next timer, and returns whether there was one.
@@ -208,17 +227,21 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
         let mut clock = self.sim.clock();
         if clock.now >= self.key.0 {
             return Poll::Ready(());
         }
-        clock.timers.insert(self.key, cx.waker().clone());
+        let replaced = clock.timers.insert(self.key, waker);
+        drop(clock);
+        drop(replaced); // unlocked: it may drop a task that has another timer
         Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        self.sim.clock().timers.remove(&self.key);
+        let waker = self.sim.clock().timers.remove(&self.key);
+        drop(waker); // unlocked: it may drop a task that has another timer
     }
 }

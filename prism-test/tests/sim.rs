@@ -1,13 +1,16 @@
 //! The clock and the tasks of a simulation.
 
 use std::{
-    future::pending,
+    future::{Future, pending},
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
+use futures_lite::future::yield_now;
 use prism_driver::{Options, Runtime};
-use prism_test::{Recorder, Sim};
+use prism_test::{Recorder, Sim, Sleep};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,6 +60,49 @@ fn a_test_that_waits_in_vain_fails_although_there_are_timers() {
         }
     });
     sim.run(pending::<()>());
+}
+
+#[test]
+#[should_panic(expected = "a day has passed")]
+fn a_test_lasts_less_than_a_day() {
+    let sim = Sim::new();
+    sim.run(sim.pass(23 * HOUR));
+    sim.run(sim.pass(HOUR));
+}
+
+#[test]
+#[should_panic(expected = "livelock at 0ns")]
+fn tasks_that_never_settle_fail_the_test() {
+    let sim = Sim::new();
+    sim.spawn(async {
+        loop {
+            yield_now().await;
+        }
+    });
+    sim.run(sim.settle());
+}
+
+/// A waker of a task that owns a timer.
+struct Owner(#[expect(dead_code, reason = "dropped with the waker")] Sleep);
+
+impl Wake for Owner {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_waker_may_own_another_timer() {
+    let sim = Sim::new();
+    let replace = |mut timer: Sleep| poll(&mut timer, Waker::noop());
+    for free in [drop as fn(Sleep), replace] {
+        let mut timer = sim.sleep(HOUR);
+        poll(&mut timer, &Waker::from(Arc::new(Owner(sim.sleep(HOUR)))));
+        free(timer);
+    }
+    assert_eq!(sim.now(), Duration::ZERO); // and the clock can be read
+}
+
+fn poll(timer: &mut Sleep, waker: &Waker) {
+    assert!(Pin::new(timer).poll(&mut Context::from_waker(waker)).is_pending());
 }
 
 #[test]

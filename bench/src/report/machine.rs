@@ -41,7 +41,8 @@ pub(super) fn machine() -> Vec<String> {
 pub(super) fn versions() -> Vec<(&'static str, String)> {
     let lock = include_str!("../../Cargo.lock");
     let version = |name: &&'static str| {
-        let (_, entry) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+        // The last version is the highest.
+        let (_, entry) = lock.rsplit_once(&format!("name = \"{name}\"\nversion = \""))?;
         Some((*name, entry.split_once('"')?.0.to_owned()))
     };
     NAMED.iter().filter_map(version).collect()

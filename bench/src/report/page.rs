@@ -111,7 +111,18 @@ connection.";
 
 /// The text before the first table under axum.
 const AXUM: &str = "\
-`prism-axum` and `axum-ws` (`axum::extract::ws`) have the same route under `axum::serve`, and `prism-tokio` is Prism's own server.";
+`prism-axum` and `axum-ws` (`axum::extract::ws`) have the same route under `axum::serve`. `prism-tokio` is Prism's own server.";
+
+/// The text before the first table of HTTP/2.
+const HTTP2: &str = "\
+Each WebSocket is a stream of a connection of HTTP/2 (RFC 8441), under `axum::serve`.";
+
+/// The text before the first table of clients that stop reading.
+const STALLED: &str = "\
+The handler sends the message that it has received again and again. The client reads only the 64 KiB that it has allowed. So
+Prism holds the message, with the 64 KiB that it receives into; as many unsent bytes as the high-water mark (64 KiB) and one
+message; and hyper holds four writes, for Prism of 16 KiB each. axum's own WebSockets write each message
+at once, so hyper holds four messages.";
 
 /// Writes the page into the file, and its plots into the folder `plots` beside it.
 ///
@@ -136,14 +147,8 @@ pub fn write_page(
         }
         plots::draw(&plots.join(plot), &tables)?;
         writeln!(page, "\n## {heading}\n\n![{heading}](plots/{plot})")?;
-        if kind == Kind::DeflateEcho {
-            writeln!(page, "\n{DEFLATE}")?;
-        }
-        if kind == Kind::TlsEcho {
-            writeln!(page, "\n{TLS}")?;
-        }
-        if kind == Kind::AxumEcho {
-            writeln!(page, "\n{AXUM}")?;
+        if let Some(text) = text_before(kind) {
+            writeln!(page, "\n{text}")?;
         }
         for table in tables {
             write!(page, "\n### {}\n\n{table}", table.cell.title)?;
@@ -153,6 +158,18 @@ pub fn write_page(
         writeln!(page, "\n## {heading}\n\n{text}")?;
     }
     Ok(fs::write(file, page)?)
+}
+
+/// Returns the text before the first table of these cells.
+const fn text_before(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::DeflateEcho => Some(DEFLATE),
+        Kind::TlsEcho => Some(TLS),
+        Kind::AxumEcho => Some(AXUM),
+        Kind::Http2Memory => Some(HTTP2),
+        Kind::Http2Stalled => Some(STALLED),
+        _ => None,
+    }
 }
 
 fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {

@@ -1,11 +1,14 @@
 //! A server of axum.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use async_channel::{Receiver, Sender, bounded};
 use axum::{Extension, Router, serve::ListenerExt};
 use prism_axum::WebSockets;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+
+/// The default of the grace period.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub(crate) struct Server {
@@ -31,10 +34,20 @@ impl Server {
         Self { address, websockets, stop, serving }
     }
 
-    /// Begins a graceful shutdown. Returns when axum has ended.
-    pub(crate) async fn stop(self) -> WebSockets {
+    /// Begins a graceful shutdown.
+    pub(crate) fn begin_stop(&self) {
         self.stop.close();
-        self.serving.await.unwrap();
+    }
+
+    /// Returns when axum has ended.
+    pub(crate) async fn ended(&mut self) {
+        (&mut self.serving).await.unwrap();
+    }
+
+    /// Shuts down gracefully, within the grace period.
+    pub(crate) async fn stop(mut self) -> WebSockets {
+        self.begin_stop();
+        timeout(GRACE, self.ended()).await.expect("axum ends within the grace period");
         self.websockets
     }
 }

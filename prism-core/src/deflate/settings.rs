@@ -77,7 +77,8 @@ impl Deflate {
 
     /// Allows messages to refer to earlier ones, in both directions, with windows of 4 KiB: larger
     /// ones shrink JSON by little more, and take much more memory and time. Also sets the
-    /// [threshold](Self::threshold) to 64, because short messages then shrink too.
+    /// [threshold](Self::threshold) to 64, because short messages then shrink too. So call it before
+    /// the setters.
     #[must_use]
     pub const fn with_takeover(mut self) -> Self {
         const BITS: WindowBits = WindowBits::new(12).expect("12 is from 8 to 15");

@@ -2,9 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
+    ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
 };
 
 use super::close_filter::CloseFilter;
@@ -21,13 +22,15 @@ pub(super) struct Lane {
     pub(super) closed: bool,
     /// The reader was dropped.
     pub(super) deserted: bool,
-    /// Neither reads nor writes make progress.
+    /// Neither reads nor writes make progress, and what the writer's end does is not heard.
     pub(super) stalled: bool,
     /// Close frames vanish.
     pub(super) loses_close: Option<CloseFilter>,
-    /// Reads and writes fail.
+    /// The writer's end has reset the connection.
+    reset: bool,
+    /// The test makes reads and writes fail.
     pub(super) broken: Option<io::ErrorKind>,
-    /// Writes fail after this many more bytes.
+    /// Writes fail after this many more bytes, and reads behind these.
     pub(super) breaks_after: Option<(usize, io::ErrorKind)>,
     /// Only the next write fails.
     pub(super) fails_once: Option<io::ErrorKind>,
@@ -38,6 +41,8 @@ pub(super) struct Lane {
     pub(super) held: Option<Vec<u8>>,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// [`Locked`] wakes both when it unlocks the lane.
+    wakes: bool,
     /// The number of writes.
     pub(super) writes: usize,
     /// `None`: reads always try. Otherwise whether the last read did not fill its buffer, so that the
@@ -56,6 +61,7 @@ impl Lane {
             deserted: false,
             stalled: false,
             loses_close: None,
+            reset: false,
             broken: None,
             breaks_after: None,
             fails_once: None,
@@ -65,16 +71,27 @@ impl Lane {
             held: None,
             reader: None,
             writer: None,
+            wakes: false,
             writes: 0,
             delays_readiness: None,
         }))
     }
 
-    /// Destroys the bytes in the pipe.
+    /// Resets the connection: destroys the bytes in the pipe.
     pub(super) fn reset(&mut self) {
         self.bytes.clear();
-        self.broken = Some(io::ErrorKind::ConnectionReset);
+        self.reset = true;
         self.wake();
+    }
+
+    /// Returns whether the reader's end has heard of a reset.
+    pub(super) const fn is_reset(&self) -> bool {
+        self.reset && !self.stalled
+    }
+
+    /// Returns whether bytes arrive where nobody reads them.
+    pub(super) const fn is_deserted(&self) -> bool {
+        self.deserted && !self.stalled
     }
 
     /// Returns how many more bytes may be written now.
@@ -85,27 +102,38 @@ impl Lane {
         self.capacity.saturating_sub(self.bytes.len()).min(self.allowance)
     }
 
-    pub(super) fn read(&mut self, cx: &Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads, or swaps `waker` with that of the reader, so that the caller drops the old one when the lane is unlocked.
+    pub(super) fn read(
+        &mut self,
+        waker: &mut Option<Waker>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         if let Some(error) = self.broken {
             return Poll::Ready(Err(error.into()));
         }
         if self.stalled {
-            self.reader = Some(cx.waker().clone());
+            mem::swap(&mut self.reader, waker);
             return Poll::Pending;
+        }
+        if self.reset {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         if self.delays_readiness == Some(true) {
             self.delays_readiness = Some(false);
-            // If there is something to read already, the reader is woken at once.
-            if self.bytes.is_empty() && !self.closed {
-                self.reader = Some(cx.waker().clone());
-            } else {
-                cx.waker().wake_by_ref();
+            mem::swap(&mut self.reader, waker);
+            if !self.bytes.is_empty() || self.closed {
+                self.wake(); // there is something to read already
             }
             return Poll::Pending;
         }
+        if let Some((0, error)) = self.breaks_after
+            && self.bytes.is_empty()
+        {
+            return Poll::Ready(Err(error.into()));
+        }
         let count = buf.len().min(self.piece).min(self.bytes.len());
         if count == 0 && !self.closed && !buf.is_empty() {
-            self.reader = Some(cx.waker().clone());
+            mem::swap(&mut self.reader, waker);
             return Poll::Pending;
         }
         for byte in &mut buf[..count] {
@@ -122,11 +150,14 @@ impl Lane {
         Poll::Ready(Ok(count))
     }
 
-    pub(super) fn write(&mut self, cx: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some((0, error)) = self.breaks_after {
-            self.broken = Some(error);
-        }
-        if let Some(error) = self.fails_once.take().or(self.broken) {
+    /// Writes, or swaps `waker` with that of the writer, so that the caller drops the old one when the lane is unlocked.
+    pub(super) fn write(
+        &mut self,
+        waker: &mut Option<Waker>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let cut = self.breaks_after.and_then(|(left, error)| (left == 0).then_some(error));
+        if let Some(error) = self.fails_once.take().or(self.broken).or(cut) {
             return Poll::Ready(Err(error.into()));
         }
         if self.closed {
@@ -138,7 +169,7 @@ impl Lane {
             *left -= count;
         }
         if count == 0 && !buf.is_empty() {
-            self.writer = Some(cx.waker().clone());
+            mem::swap(&mut self.writer, waker);
             return Poll::Pending;
         }
         self.writes += 1;
@@ -152,6 +183,9 @@ impl Lane {
         match &mut self.held {
             Some(held) => held.extend(&buf[..passing]),
             None => self.bytes.extend(&buf[..passing]),
+        }
+        if matches!(self.breaks_after, Some((0, _))) {
+            self.flush(); // the writer cannot be relied on to flush after its error
         }
         self.wake();
         Poll::Ready(Ok(count))
@@ -177,13 +211,13 @@ impl Lane {
         Poll::Ready(Ok(()))
     }
 
-    fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
-            waker.wake();
-        }
+    /// Wakes the ends that wait, when the lane is unlocked.
+    pub(super) const fn wake(&mut self) {
+        self.wakes = true;
     }
 }
 
+/// Changes a lane, and wakes the ends that wait.
 pub(super) fn change<T>(lane: &Mutex<Lane>, change: impl FnOnce(&mut Lane) -> T) -> T {
     let mut lane = lock(lane);
     let result = change(&mut lane);
@@ -191,6 +225,38 @@ pub(super) fn change<T>(lane: &Mutex<Lane>, change: impl FnOnce(&mut Lane) -> T)
     result
 }
 
-pub(super) fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
-    lane.lock().expect("no test panics with a lane locked")
+pub(super) fn lock(lane: &Mutex<Lane>) -> Locked<'_> {
+    Locked(Some(lane.lock().expect("nothing panics with a lane locked")))
 }
+
+/// A locked lane, which wakes the ends that wait after it was unlocked: a waker may run or drop a task that has an end of
+/// the same pipe.
+pub(super) struct Locked<'a>(Option<MutexGuard<'a, Lane>>);
+
+impl Deref for Locked<'_> {
+    type Target = Lane;
+
+    fn deref(&self) -> &Lane {
+        self.0.as_ref().expect(LOCKED)
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Lane {
+        self.0.as_mut().expect(LOCKED)
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Some(mut lane) = self.0.take() else { return };
+        if !mem::take(&mut lane.wakes) {
+            return;
+        }
+        let wakers = [lane.reader.take(), lane.writer.take()];
+        drop(lane);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+const LOCKED: &str = "it is unlocked only when it is dropped";
