@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match word.as_str() {
             "--deflate" => options = options.compression(deflate.threshold(0)),
             "--deflate-takeover" => {
-                options = options.compression(deflate.with_takeover().threshold(0))
+                options = options.compression(deflate.with_takeover().threshold(0));
             }
             flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
             _ => address = word,

@@ -1,7 +1,9 @@
 //! The events of servers, for subscribers of `tracing`.
 
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Options, Origins, Reply, Request, Runtime, Server, ServerOptions, shared};
+use prism_driver::{
+    ForwardedHeader, Options, Origins, Reply, Request, Runtime, Server, ServerOptions, shared,
+};
 use prism_test::{Sim, pipe};
 
 use crate::common::{
@@ -12,7 +14,7 @@ use crate::common::{
     net::{Net, PEER},
     s,
     site::{send, serve_until_closed},
-    websockets::{accept, of, request, status, websockets},
+    websockets::{accept, addr, of, request, status, websockets, with_header},
 };
 
 fn bind(sim: &Sim) -> (Net, Server<Net>) {
@@ -228,4 +230,25 @@ fn a_server_without_a_listener_reports_its_refusals_and_connections_too() {
     assert_eq!(events.only("opened").get("route"), "/{user}");
     assert_eq!(events.only("shutting down").get("open"), "1");
     assert_eq!(events.only("ended").get("id"), events.only("opened").get("id"));
+}
+
+#[test]
+fn a_refused_client_behind_a_trusted_proxy_is_reported_with_its_own_address() {
+    let (sim, events) = (Sim::default(), Events::default());
+    events.collect(|| {
+        let websockets = websockets(&sim, |it| {
+            it.options(ServerOptions::default().max_connections_per_ip(Some(1)))
+                .trust_proxies(ForwardedHeader::XForwardedFor, ["10.0.0.1"])
+                .expect("an address")
+        });
+        let [ada, bad] = ["192.0.2.1", "nonsense"].map(|it| with_header("X-Forwarded-For", it));
+        sim.run(async {
+            let via_proxy = |request| of(request).peer_addr(addr("[::ffff:10.0.0.1]:1"));
+            let _first = accept(&websockets, via_proxy(&ada)).await.expect("it is the first");
+            assert_eq!(status(&websockets, via_proxy(&ada)).await, 429);
+            assert_eq!(status(&websockets, via_proxy(&bad)).await, 400);
+        });
+    });
+    let peers = events.named("refused").into_iter().map(|it| it.get("peer").to_owned());
+    assert_eq!(peers.take(2).collect::<Vec<_>>(), ["192.0.2.1:0", "10.0.0.1:1"]);
 }

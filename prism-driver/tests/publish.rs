@@ -18,8 +18,11 @@ use crate::common::{http::read_to_end, net::Net, s, site::send};
 #[derive(Clone, Default)]
 struct Latest {
     values: Arc<Mutex<BTreeMap<String, f64>>>,
-    described: Arc<Mutex<Vec<(String, Option<Unit>)>>>,
+    described: Arc<Mutex<Vec<Description>>>,
 }
+
+/// A metric's name and unit.
+type Description = (String, Option<Unit>);
 
 struct Named(Latest, String);
 

@@ -1,5 +1,8 @@
 //! `WebSockets`: connections that arrive through another HTTP server.
 
+use std::{sync::Barrier, thread};
+
+use futures_lite::future::block_on;
 use http::{Request, Version};
 use prism_driver::{
     Authorized, Connection, Deflate, ForwardedHeader, Handler, HttpRequest, Message, Opened,
@@ -196,6 +199,53 @@ fn refusals_are_those_of_a_server() {
         assert_eq!((counts.accepted, counts.open, counts.in_handshake), (8, 0, 0));
         assert_eq!((counts.refused.bad_request, counts.refused.forbidden_origin), (7, 1));
     });
+}
+
+#[test]
+fn all_refusals_have_the_headers_of_the_server() {
+    let sim = Sim::default();
+    let options = ServerOptions::default().max_connections(2).max_connections_per_ip(Some(1));
+    let websockets = websockets(&sim, |it| {
+        let it = it.options(options).header("X-Ours", "1").expect("a valid header");
+        it.trust_proxies(ForwardedHeader::XForwardedFor, ["10.0.0.1"]).expect("an address")
+    });
+    let (request, bad) = (request("/chat"), with_header("X-Forwarded-For", "nonsense"));
+    let check = async |head: HttpRequest<'_>, expected| {
+        let refusal = accept(&websockets, head).await.expect_err("it is refused");
+        assert_eq!(refusal.status(), expected);
+        assert_eq!(refusal.headers()["X-Ours"], "1", "{expected}");
+    };
+    sim.run(async {
+        let ada = addr("192.0.2.1:1");
+        let first = accept(&websockets, of(&request).peer_addr(ada)).await.expect("there is room");
+        check(of(&request).peer_addr(ada), 429).await;
+        check(of(&bad).peer_addr(addr("10.0.0.1:1")), 400).await;
+        check(of(&connect("/")), 405).await;
+        let second = accept(&websockets, of(&request)).await.expect("there is room");
+        check(of(&request), 503).await;
+        drop((first, second));
+        websockets.shut_down().await;
+        check(of(&request), 503).await;
+    });
+}
+
+#[test]
+fn of_two_concurrent_requests_one_gets_the_last_place() {
+    let sim = Sim::default();
+    let websockets = websockets(&sim, |it| it.options(ServerOptions::default().max_connections(1)));
+    let request = request("/chat");
+    for _ in 0..200 {
+        let together = Barrier::new(2);
+        let upgrade = || {
+            together.wait();
+            block_on(websockets.upgrade(of(&request))).ok()
+        };
+        let upgrades = thread::scope(|scope| {
+            let threads = [scope.spawn(upgrade), scope.spawn(upgrade)];
+            threads.map(|thread| thread.join().expect("it does not panic"))
+        });
+        assert_eq!(upgrades.iter().flatten().count(), 1);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use async_channel::bounded;
 use futures_lite::future::{or, poll_once};
-use prism_driver::{Options, Runtime, ServerOptions};
+use prism_driver::{Options, Reply, Runtime, ServerOptions};
 use prism_test::{Peer, Received, Sim, pipe};
 
 use crate::common::{
@@ -65,6 +65,62 @@ fn a_handler_that_hangs_is_cut_at_the_end_of_the_grace_period() {
         assert_eq!(websockets.shut_down().await.cut, 1);
         assert_eq!(sim.now(), s(3) + s(1));
     });
+}
+
+#[test]
+fn a_shutdown_waits_a_second_for_requests_and_cuts_what_opens_later() {
+    let sim = Sim::default();
+    let websockets = websockets(&sim, |it| it);
+    let request = request("/");
+    sim.run(async {
+        let upgrade = websockets.upgrade(of(&request)).await.expect("it is valid");
+        let outcome = websockets.shut_down().await;
+        assert_eq!((outcome.closed, outcome.failed, outcome.cut), (0, 0, 0));
+        assert_eq!(sim.now(), s(2)); // one before the cut, and one after it
+        let (_, opening) = upgrade.accept();
+        let (server, client, _) = pipe();
+        opening.serve(server, Echo);
+        assert!(matches!(Peer::new(client).next().await, Received::End(_)));
+        sim.settle().await;
+        let counts = websockets.stats().counts();
+        assert_eq!((counts.open, counts.closed, sim.now()), (0, 1, s(2)));
+    });
+}
+
+#[test]
+fn a_request_that_is_authorized_during_a_shutdown_is_refused() {
+    let sim = Sim::default();
+    let clock = sim.clone();
+    let websockets = websockets(&sim, |it| {
+        it.authorize(move |_| {
+            let slow = clock.sleep(s(3));
+            async {
+                slow.await;
+                Ok::<_, Reply>(())
+            }
+        })
+    });
+    let request = request("/");
+    sim.run(async {
+        let mut status = pin!(status(&websockets, of(&request)));
+        assert!(poll_once(&mut status).await.is_none());
+        websockets.shut_down().await;
+        assert_eq!(status.await, 503);
+        assert_eq!(websockets.stats().counts().refused.evicted, 1);
+    });
+}
+
+#[test]
+fn a_shutdown_ends_if_its_runtime_does() {
+    let sim = Sim::default();
+    let websockets = websockets(&sim, |it| it);
+    let _peer = sim.run(open(&websockets, of(&request("/"))));
+    let mut shut_down = pin!(websockets.shut_down());
+    assert!(sim.run(poll_once(&mut shut_down)).is_none());
+    sim.run(sim.settle()); // now the shutdown waits for the peer
+    sim.drop_tasks();
+    let outcome = sim.run(shut_down);
+    assert_eq!(outcome.closed + outcome.failed + outcome.cut, 1);
 }
 
 #[test]

@@ -71,7 +71,8 @@ impl<N: Network> Acceptor<N> {
         let ServerShared { connections, admission, tls, .. } = &*self.0;
         admission.evict_handshakes();
         let spread = connections.options.effective_spread(tls.is_some());
-        connections.shut_down(spread, || admission.evict_pages()).await
+        let all_ended = connections.registry.until_fewer_than(1);
+        connections.shut_down(spread, all_ended, || admission.evict_pages()).await
     }
 }
 

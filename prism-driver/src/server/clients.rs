@@ -95,18 +95,18 @@ impl Clients {
         Some(client)
     }
 
-    /// Returns the client of a request that another library has read, with its place. Returns the refusal if the client
-    /// is not named correctly, or has too many connections.
-    pub(crate) fn client_of(
+    /// Returns the place of a request that another library has read. `client` is the address of the peer, and becomes
+    /// that of its client. Returns the refusal if the client is not named correctly, or has too many connections.
+    pub(crate) fn place_for(
         &self,
         request: &Request<'_>,
-        peer_addr: SocketAddr,
-    ) -> Result<(SocketAddr, Place), PlainReply> {
+        client: &mut SocketAddr,
+    ) -> Result<Place, PlainReply> {
         let is_head = request.method() == "HEAD";
-        let addr = self.proxies.client(request, canonical(peer_addr));
-        let addr = addr.map_err(|error| PlainReply::bad_proxy_header(error, is_head))?;
-        match self.admit(addr) {
-            Admitted::Yes(place) => Ok((addr, place)),
+        let addr = self.proxies.client(request, *client);
+        *client = addr.map_err(|error| PlainReply::bad_proxy_header(error, is_head))?;
+        match self.admit(*client) {
+            Admitted::Yes(place) => Ok(place),
             Admitted::No(_) | Admitted::Dropped => Err(PlainReply::too_many_connections(is_head)),
         }
     }

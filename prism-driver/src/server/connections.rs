@@ -22,6 +22,10 @@ use crate::{
 /// How long a shutdown waits for the connections that it has cut. They end at once, unless a handler hangs.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a shutdown waits for requests whose connections have yet to open, once none is open. Nothing that another
+/// HTTP server holds can be evicted.
+const OPENING_GRACE: Duration = Duration::from_secs(1);
+
 /// The limits, the open connections, and the counters of a server.
 pub(crate) struct Connections<R: Runtime> {
     pub(crate) runtime: R,
@@ -69,20 +73,33 @@ impl<R: Runtime> Connections<R> {
         self.events.refused(|| self.runtime.now(), peer, reason, status);
     }
 
-    /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
-    /// `before_cut` when that is over.
-    pub(crate) async fn shut_down(&self, spread: Duration, before_cut: impl FnOnce()) -> Shutdown {
+    /// Closes all connections over `spread`, and waits for `all_ended`, at most for the grace period. Then calls
+    /// `before_cut`, and cuts those that have not ended.
+    pub(crate) async fn shut_down(
+        &self,
+        spread: Duration,
+        all_ended: impl Future<Output = ()>,
+        before_cut: impl FnOnce(),
+    ) -> Shutdown {
         let Self { runtime, options, registry, .. } = self;
         let grace = runtime.now().saturating_add(options.shutdown_grace);
         let open = registry.begin_shutdown();
         events::shutting_down(open.len());
         let closing = GradualClose::new(open);
         closing.run(runtime, registry, spread).await;
-        until(runtime, grace, registry.until_fewer_than(1)).await;
+        until(runtime, grace, all_ended).await;
         before_cut();
         let outcome = registry.cut_all();
         within(runtime, CUT_GRACE, registry.until_fewer_than(1)).await;
         events::shut_down(&outcome);
         outcome
+    }
+
+    /// Returns when no connection is open. Requests that have been accepted get a [second](OPENING_GRACE) to open.
+    pub(crate) async fn until_none_opens(&self) {
+        let Self { runtime, registry, .. } = self;
+        registry.until_fewer_open_than(1).await;
+        within(runtime, OPENING_GRACE, registry.until_fewer_than(1)).await;
+        registry.until_fewer_open_than(1).await;
     }
 }

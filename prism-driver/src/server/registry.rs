@@ -41,8 +41,21 @@ pub(super) struct Inner {
     pub(super) next_scan: Moment,
     /// During a shutdown: how connections have ended since it began.
     shutdown: Option<Shutdown>,
+    /// Whether the connections have been cut.
+    is_cut: bool,
     /// Whether no further connection will be accepted.
     pub(super) is_final: bool,
+}
+
+/// How far a shutdown is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// There is no shutdown.
+    Running,
+    /// Connections are being closed.
+    Closing,
+    /// Connections have been cut.
+    Cut,
 }
 
 #[derive(Debug)]
@@ -60,17 +73,32 @@ impl Registry {
 
     /// Adds an entry, and returns its key.
     pub(crate) fn insert(&self) -> usize {
-        self.lock().entries.insert(Entry { connection: None, due: Moment::END })
+        self.lock().entries.insert(Entry::PENDING)
     }
 
-    /// Records that a handshake has succeeded. Returns whether the server is shutting down.
+    /// Adds an entry, and returns its key, unless there are as many as `limit`.
+    pub(crate) fn try_insert(&self, limit: usize) -> Option<usize> {
+        let mut inner = self.lock();
+        (inner.entries.len() < limit).then(|| inner.entries.insert(Entry::PENDING))
+    }
+
+    /// Records that a handshake has succeeded. Returns whether the connection has to be closed at once, or cut.
     #[must_use]
-    pub(crate) fn opened(&self, key: usize, connection: &Connection, version: HttpVersion) -> bool {
+    pub(crate) fn opened(
+        &self,
+        key: usize,
+        connection: &Connection,
+        version: HttpVersion,
+    ) -> Stage {
         let mut inner = self.lock();
         inner.entries[key].connection = Some(connection.clone());
         inner.open += 1;
         self.stats.opened(version);
-        inner.shutdown.is_some()
+        match inner.shutdown {
+            _ if inner.is_cut => Stage::Cut,
+            Some(_) => Stage::Closing,
+            None => Stage::Running,
+        }
     }
 
     /// Records that a connection has ended.
@@ -130,9 +158,11 @@ impl Registry {
         inner.connections().cloned().collect()
     }
 
-    /// Cuts the connections that are still open. Returns how all connections have ended since the shutdown began.
+    /// Cuts the connections that are still open, and those that open later. Returns how all connections have ended since
+    /// the shutdown began.
     pub(crate) fn cut_all(&self) -> Shutdown {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        inner.is_cut = true;
         let connections: Vec<_> = inner.connections().cloned().collect();
         let ended = inner.shutdown.unwrap_or_default();
         drop(inner);
@@ -157,6 +187,11 @@ impl Registry {
     }
 }
 
+impl Entry {
+    /// A connection in its handshake.
+    const PENDING: Self = Self { connection: None, due: Moment::END };
+}
+
 impl Default for Inner {
     fn default() -> Self {
         Self {
@@ -164,6 +199,7 @@ impl Default for Inner {
             open: 0,
             next_scan: Moment::END,
             shutdown: None,
+            is_cut: false,
             is_final: false,
         }
     }

@@ -30,7 +30,7 @@ impl GradualClose {
         Self { open }
     }
 
-    /// Closes all connections in equal steps over `spread`, beginning now. Returns early if the registry is empty.
+    /// Closes all connections in equal steps over `spread`, beginning now. Returns early if none is open.
     pub(crate) async fn run(
         mut self,
         runtime: &impl Runtime,
@@ -49,7 +49,7 @@ impl GradualClose {
                 return;
             }
             let next = began.saturating_add(pause.saturating_mul(number));
-            if until(runtime, next, registry.until_fewer_than(1)).await.is_some() {
+            if until(runtime, next, registry.until_fewer_open_than(1)).await.is_some() {
                 return;
             }
         }

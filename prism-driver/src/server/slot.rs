@@ -11,9 +11,10 @@ use crate::{
     connection::Connection,
     error::Disconnect,
     options::Options,
+    outbox::state::Cut,
     runtime::Runtime,
     server::{
-        registry::Registry,
+        registry::{Registry, Stage},
         route_context::RouteContext,
         shutdown::send_going_away,
         stats::{NotUpgraded, opened::HttpVersion},
@@ -34,16 +35,25 @@ impl<R: Runtime> Slot<R> {
         Self { context, key }
     }
 
+    /// Adds an entry to the registry, unless it has as many as `limit`.
+    pub(crate) fn try_new(context: Arc<RouteContext<R>>, limit: usize) -> Option<Self> {
+        let key = context.connections.registry.try_insert(limit)?;
+        Some(Self { context, key })
+    }
+
     /// Sets the context of the connection's route.
     pub(crate) fn set_route(&mut self, context: &Arc<RouteContext<R>>) {
         self.context = context.clone();
     }
 
-    /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once.
+    /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once, and
+    /// after the grace period it is cut.
     pub(crate) fn opened(&self, connection: &Connection, version: HttpVersion) {
         connection.outbox().count_for(&self.context.stats);
-        if self.registry().opened(self.key, connection, version) {
-            send_going_away(connection);
+        match self.registry().opened(self.key, connection, version) {
+            Stage::Running => {}
+            Stage::Closing => send_going_away(connection),
+            Stage::Cut => connection.outbox().cut(Cut::Shutdown),
         }
     }
 

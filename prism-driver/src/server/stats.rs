@@ -119,7 +119,7 @@ impl NotUpgraded {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// The number of transports accepted so far. Apart from those whose state changes while the counters are read, each
+    /// The number of transports accepted so far; with [`WebSockets`](crate::WebSockets), of requests. Apart from those whose state changes while the counters are read, each
     /// is counted in exactly one of [`in_handshake`], [`open`], [`closed`], [`pages`] and [`refused`].
     ///
     /// [`in_handshake`]: Self::in_handshake
@@ -192,7 +192,8 @@ pub struct Refused {
     pub bad_tls: u64,
     /// Peers whose [origin](crate::Server::origins) is not allowed: 403.
     pub forbidden_origin: u64,
-    /// Peers that the [authorization function](crate::Server::authorize) refused, whatever the status.
+    /// Peers that the [authorization function](crate::Server::authorize) refused, whatever the status; and with
+    /// [`WebSockets`](crate::WebSockets), those whose [`PendingUpgrade`](crate::PendingUpgrade) was dropped.
     pub unauthorized: u64,
     /// Peers that requested a path without a route: 404.
     pub not_found: u64,
@@ -204,7 +205,8 @@ pub struct Refused {
     /// answer, or with [`WebSockets`](crate::WebSockets), during a shutdown, a 503.
     pub evicted: u64,
     /// Peers that disconnected, or whose transport failed, before their request was complete or while their page or
-    /// authorization was pending.
+    /// authorization was pending; and with [`WebSockets`](crate::WebSockets), those whose request was
+    /// [accepted](crate::PendingUpgrade::accept), but whose stream did not come.
     pub left: u64,
     /// Peers whose address had as many connections as [one address may
     /// have](crate::ServerOptions::max_connections_per_ip): 429, or no answer; and with

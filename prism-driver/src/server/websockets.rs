@@ -42,7 +42,7 @@ mod response;
 /// async fn answer<R: Runtime, S: Transport>(
 ///     websockets: &WebSockets<R>,
 ///     request: &Request<()>,
-///     stream: impl Future<Output = S>, // what the framework gives once the response is sent
+///     stream: impl Future<Output = Option<S>> + Send + 'static, // what the framework gives after the response
 ///     handler: impl Handler,
 /// ) -> Response<Bytes> {
 ///     let upgrade = match websockets.upgrade(HttpRequest::of(request)).await {
@@ -50,8 +50,7 @@ mod response;
 ///         Err(refusal) => return refusal,
 ///     };
 ///     let (response, opening) = upgrade.accept();
-/// # async fn spawn(_: impl Future) {}
-///     spawn(async { opening.serve(stream.await, handler) }).await; // in a task of its own
+///     opening.when_ready(stream, |opening, stream| opening.serve(stream, handler)); // in a task of its own
 ///     response.map(|()| Bytes::new())
 /// }
 /// ```
@@ -66,10 +65,15 @@ mod response;
 /// [`max_authorizations`](crate::ServerOptions::max_authorizations). A request that finds
 /// [`max_connections`](crate::ServerOptions::max_connections) open gets a 503, instead of waiting.
 ///
+/// It may speak TLS, of which nothing is known here. So a shutdown takes the
+/// [spread](field@crate::ServerOptions::shutdown_spread) of a server without TLS: set it twice as long if your clients
+/// come over TLS.
+///
 /// # Runtimes
 ///
-/// The timers of all connections run in one task, on the runtime on which the first connection is opened. If that
-/// runtime ends, the next connection starts them again.
+/// The timers of all connections run in one task, on the runtime on which the first request arrives. If that runtime
+/// ends, connections on other runtimes have neither keepalive nor timeouts until the next request arrives, which starts
+/// the task again. So where runtimes come and go, give each its own `WebSockets`.
 pub struct WebSockets<R: Runtime>(Arc<Inner<R>>);
 
 struct Inner<R: Runtime> {
@@ -90,6 +94,9 @@ struct ShutdownOnce {
     done: Notice,
 }
 
+/// The task of a shutdown, which ends the shutdown also if its runtime drops it.
+struct ShutdownTask<R: Runtime>(WebSockets<R>);
+
 impl<R: Runtime> WebSockets<R> {
     /// Returns a handle to the counters. A connection counts as [accepted](crate::Counts::accepted) when its request has
     /// arrived.
@@ -101,7 +108,14 @@ impl<R: Runtime> WebSockets<R> {
     /// Closes all connections with 1001, as [`Server::serve_until`](crate::Server::serve_until) does, and returns how
     /// they ended. From the first call on, requests get a 503. Further calls wait for the same shutdown.
     ///
-    /// Cancel-safe: if you drop the future, the shutdown continues in a task of its own.
+    /// A request that was accepted before has until one second after the others have ended to open its connection, which
+    /// is then closed with 1001 as well. A connection that opens later is cut at once.
+    ///
+    /// Cancel-safe: if you drop the future, the shutdown continues in a task of its own. If the runtime drops that task,
+    /// because it ends, the connections that are left are cut at once.
+    ///
+    /// # Panics
+    /// The first call panics if [`Runtime::spawn`] does, as on tokio outside of a runtime.
     pub async fn shut_down(&self) -> Shutdown {
         self.begin_shutdown();
         let ShutdownOnce { outcome, done, .. } = &self.0.shutdown;
@@ -126,6 +140,9 @@ impl<R: Runtime> WebSockets<R> {
     /// ```
     ///
     /// Cancel-safe: if you drop the future, `stop` is dropped, or the shutdown continues in a task of its own.
+    ///
+    /// # Panics
+    /// As [`shut_down`](Self::shut_down).
     pub fn closing<F: Future<Output = ()>>(&self, stop: F) -> impl Future<Output = ()> + use<R, F> {
         let websockets = self.clone();
         async move {
@@ -138,13 +155,12 @@ impl<R: Runtime> WebSockets<R> {
         if self.0.shutdown.has_begun.swap(true, Relaxed) {
             return;
         }
-        let websockets = self.clone();
+        let task = ShutdownTask(self.clone());
         self.0.connections.runtime.spawn(async move {
-            let Inner { connections, shutdown, .. } = &*websockets.0;
+            let Inner { connections, shutdown, .. } = &*task.0.0;
             let spread = connections.options.effective_spread(false);
-            let ended = connections.shut_down(spread, || ()).await;
+            let ended = connections.shut_down(spread, connections.until_none_opens(), || ()).await;
             shutdown.outcome.get_or_init(|| ended);
-            shutdown.done.notify(usize::MAX);
         });
     }
 
@@ -168,6 +184,14 @@ impl<R: Runtime> WebSockets<R> {
             let running = Running(has_timers.clone());
             connections.start_timers(running);
         }
+    }
+}
+
+impl<R: Runtime> Drop for ShutdownTask<R> {
+    fn drop(&mut self) {
+        let Inner { connections, shutdown, .. } = &*self.0.0;
+        shutdown.outcome.get_or_init(|| connections.registry.cut_all());
+        shutdown.done.notify(usize::MAX);
     }
 }
 

@@ -119,8 +119,8 @@ impl<R: Runtime> WebSocketsBuilder<R> {
         self
     }
 
-    /// Adds a header to the responses that accept requests, and to refusals; see
-    /// [`Server::header`](crate::Server::header).
+    /// Adds a header to the responses that accept requests, and to all refusals, except to those that have it
+    /// themselves; see [`Server::header`](crate::Server::header).
     ///
     /// # Errors
     /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.
@@ -143,7 +143,7 @@ impl<R: Runtime> WebSocketsBuilder<R> {
         Ok(self)
     }
 
-    /// Builds them, for the runtime of this type.
+    /// Builds the server without a listener, for the default runtime of the type `R`.
     pub fn build(self) -> WebSockets<R>
     where
         R: Default,
@@ -151,7 +151,7 @@ impl<R: Runtime> WebSocketsBuilder<R> {
         self.build_on(R::default())
     }
 
-    /// Builds them, for a runtime.
+    /// Builds the server without a listener, for a runtime.
     pub fn build_on(self, runtime: R) -> WebSockets<R> {
         let Self { options, policy, proxies, .. } = self;
         let limit = options.max_connections_per_ip;

@@ -145,7 +145,7 @@ impl<'a> HttpRequest<'a> {
         judge(Request::from_parts(parts, fields, &mut Vec::new(), config))
     }
 
-    /// Returns the target of the request: in HTTP/1, as it was received.
+    /// Returns the target of the request: in HTTP/1, as it was received, but for a fragment, which [`Uri`] has dropped.
     fn target(&self) -> Cow<'a, str> {
         match (self.uri.scheme(), self.uri.path_and_query()) {
             (Some(_), _) if self.version < Version::HTTP_2 => Cow::Owned(self.uri.to_string()),

@@ -22,6 +22,8 @@ use crate::{
 ///
 /// It counts towards the limits on connections. If it is dropped, because there is no stream, it is counted as
 /// [`left`](crate::Refused::left).
+///
+/// Its methods that start a task panic if [`Runtime::spawn`] does, as on tokio outside of a runtime.
 #[must_use]
 pub struct Opening<R: Runtime> {
     established: Established,
@@ -55,6 +57,9 @@ impl<R: Runtime> Opening<R> {
     /// Waits for the stream, in a task of its own, for at most the [handshake
     /// timeout](crate::Options::handshake_timeout), and then calls `open` with it. If there is none, the client has
     /// left.
+    ///
+    /// # Panics
+    /// If [`Runtime::spawn`] does.
     pub fn when_ready<S, F>(self, stream: F, open: impl FnOnce(Self, S) + Send + 'static)
     where
         S: Send,
@@ -71,6 +76,9 @@ impl<R: Runtime> Opening<R> {
 
     /// Runs the handler on the stream, in a task of its own. The handler is a [`ConnectionHandler`] or a
     /// [`Handler`](crate::Handler); several connections can share an `Arc` of the latter.
+    ///
+    /// # Panics
+    /// If [`Runtime::spawn`] does.
     pub fn serve(self, stream: impl Transport, handler: impl ConnectionHandler) {
         let (session, slot) = self.open(stream);
         run(session, slot, handler, Alone);
@@ -78,6 +86,9 @@ impl<R: Runtime> Opening<R> {
 
     /// Runs an async function on the stream, in a task of its own, as a [`socket`](crate::socket) route does: when the
     /// function returns, the connection is closed with 1000, and if it panics, with 1011.
+    ///
+    /// # Panics
+    /// If [`Runtime::spawn`] does.
     pub fn serve_socket<F, P>(self, stream: impl Transport, run_socket: F)
     where
         F: FnOnce(Socket) -> P,

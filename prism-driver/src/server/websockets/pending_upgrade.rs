@@ -7,7 +7,7 @@ use http::Response;
 use prism_core::{InvalidHeader, OwnedOffer, Reply};
 
 use crate::{
-    connection::request_info::Data,
+    connection::{peer_addr::canonical, request_info::Data},
     options::Options,
     runtime::{Runtime, contain::Contained, timeout::within},
     server::{
@@ -53,7 +53,6 @@ pub struct PendingUpgrade<R: Runtime> {
 struct Checked {
     offer: OwnedOffer,
     request: Request,
-    peer_addr: Option<SocketAddr>,
     place: Place,
 }
 
@@ -66,17 +65,20 @@ impl<R: Runtime> WebSockets<R> {
     /// # Errors
     /// Returns the response that refuses the request: that of a [`Server`](crate::Server), without what concerns only the
     /// framing of messages (`Content-Length`, `Connection: close`). Its status is 503 if there are as many connections
-    /// as there may be, and during a shutdown.
+    /// as there may be, and from the beginning of a shutdown on.
+    ///
+    /// # Panics
+    /// If [`Runtime::spawn`] does, as on tokio outside of a runtime: a request may start the task of the timers.
     pub async fn upgrade(
         &self,
         request: HttpRequest<'_>,
     ) -> Result<PendingUpgrade<R>, Response<Bytes>> {
         let Inner { connections, policy, .. } = &*self.0;
         connections.stats.accepted();
-        let peer_addr = request.peer_addr;
-        let upgrade = self.admit(request).map_err(|reply| {
-            connections.not_upgraded(peer_addr, reply.reason(), Some(reply.status()));
-            refusal(&reply.into_reply())
+        let mut client = request.peer_addr.map(canonical);
+        let upgrade = self.admit(request, &mut client).map_err(|reply| {
+            connections.not_upgraded(client, reply.reason(), Some(reply.status()));
+            refusal(&policy.refuse(reply).into_reply())
         })?;
         match policy.authorize {
             None => Ok(upgrade),
@@ -84,20 +86,24 @@ impl<R: Runtime> WebSockets<R> {
         }
     }
 
-    /// Checks a request, and holds what its connection needs.
-    fn admit(&self, request: HttpRequest<'_>) -> Result<PendingUpgrade<R>, PlainReply> {
+    /// Checks a request, and holds what its connection needs. `client` is the address of the peer, and becomes that of
+    /// its client if the peer is a trusted proxy.
+    fn admit(
+        &self,
+        request: HttpRequest<'_>,
+        client: &mut Option<SocketAddr>,
+    ) -> Result<PendingUpgrade<R>, PlainReply> {
         let Inner { connections, routes, .. } = &*self.0;
         if self.is_shutting_down() {
             return Err(PlainReply::unavailable(NotUpgraded::Evicted));
         }
         let route = routes.get(request.route);
         let version = request.version();
-        let Checked { offer, request, peer_addr, place } = self.check(request)?;
+        let Checked { offer, request, place } = self.check(request, client)?;
+        let peer_addr = *client;
         self.ensure_timers();
-        let slot = Slot::new(route.context.clone());
-        if connections.registry.len() > connections.options.max_connections {
-            return Err(PlainReply::unavailable(NotUpgraded::TooManyConnections));
-        }
+        let slot = Slot::try_new(route.context.clone(), connections.options.max_connections)
+            .ok_or_else(|| PlainReply::unavailable(NotUpgraded::TooManyConnections))?;
         let mut guard = HandshakeGuard::new(slot, place, peer_addr, version);
         guard.if_dropped = NotUpgraded::Unauthorized;
         Ok(PendingUpgrade {
@@ -113,25 +119,29 @@ impl<R: Runtime> WebSockets<R> {
         })
     }
 
-    fn check(&self, http: HttpRequest<'_>) -> Result<Checked, PlainReply> {
+    fn check(
+        &self,
+        http: HttpRequest<'_>,
+        client: &mut Option<SocketAddr>,
+    ) -> Result<Checked, PlainReply> {
         let Inner { routes, policy, clients, .. } = &*self.0;
         http.with_request(&routes.options().protocol, |request| {
             let request = request?;
-            let client =
-                http.peer_addr.map(|addr| clients.client_of(&request, addr)).transpose()?;
-            let (peer_addr, place) = client.unzip();
-            let mut offer = request
-                .upgrade()
-                .map_err(|error| policy.refuse(PlainReply::refusal(&request, error)))?;
+            let place = match client {
+                Some(client) => clients.place_for(&request, client)?,
+                None => Place::default(),
+            };
+            let mut offer =
+                request.upgrade().map_err(|error| PlainReply::refusal(&request, error))?;
             for (_, value) in &http.params {
                 check_param(value).map_err(|error| PlainReply::malformed(&request, error))?;
             }
-            policy.check(&mut offer).map_err(|refusal| policy.refuse(refusal))?;
+            policy.check(&mut offer)?;
             let offer = offer.into_owned();
-            let addr = peer_addr.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
+            let addr = client.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
             let peer = RequestPeer { addr, tls: http.tls.clone() };
             let request = Request::new(offer.request().clone(), http.params.clone(), peer);
-            Ok(Checked { offer, request, peer_addr, place: place.unwrap_or_default() })
+            Ok(Checked { offer, request, place })
         })
     }
 }
@@ -220,6 +230,10 @@ impl<R: Runtime> PendingUpgrade<R> {
         self.guard.if_dropped = NotUpgraded::Left; // if the peer leaves meanwhile
         let timeout = self.context.options.handshake_timeout;
         let (reply, reason) = match within(&connections.runtime, timeout, authorized).await {
+            _ if self.websockets.is_shutting_down() => {
+                let reason = NotUpgraded::Evicted;
+                (PlainReply::unavailable(reason).into_reply(), reason)
+            }
             Some(Some(Ok(authorized))) => {
                 self.guard.if_dropped = NotUpgraded::Unauthorized;
                 self.grant(authorized);
