@@ -14,11 +14,14 @@ use prism_test::Sim;
 
 use crate::common::{http::read_to_end, net::Net, s, site::send};
 
+/// The name and the unit of a metric.
+type Description = (String, Option<Unit>);
+
 /// Keeps the latest value of each metric, and all descriptions.
 #[derive(Clone, Default)]
 struct Latest {
     values: Arc<Mutex<BTreeMap<String, f64>>>,
-    described: Arc<Mutex<Vec<(String, Option<Unit>)>>>,
+    described: Arc<Mutex<Vec<Description>>>,
 }
 
 struct Named(Latest, String);
