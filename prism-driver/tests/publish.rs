@@ -14,6 +14,9 @@ use prism_test::Sim;
 
 use crate::common::{http::read_to_end, net::Net, s, site::send};
 
+/// The name and the unit of a metric.
+type Description = (String, Option<Unit>);
+
 /// Keeps the latest value of each metric, and all descriptions.
 #[derive(Clone, Default)]
 struct Latest {
