@@ -127,6 +127,9 @@ impl<R: Runtime> WebSockets<R> {
                 check_param(value).map_err(|error| PlainReply::malformed(&request, error))?;
             }
             policy.check(&mut offer).map_err(|refusal| policy.refuse(refusal))?;
+            if !http.has_stream {
+                return Err(policy.refuse(PlainReply::no_stream(&request)));
+            }
             let offer = offer.into_owned();
             let addr = peer_addr.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
             let peer = RequestPeer { addr, tls: http.tls.clone() };
