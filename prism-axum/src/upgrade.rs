@@ -81,13 +81,14 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
         if let Some(ConnectInfo(addr)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
             head = head.peer_addr(*addr);
         }
+        if stream.is_none() {
+            head = head.without_stream();
+        }
         let pending = websockets.upgrade(head).await.map_err(WebSocketUpgradeRejection::new)?;
-        let no_stream = || rejection(StatusCode::INTERNAL_SERVER_ERROR, NO_STREAM);
-        Ok(Self { pending, stream: stream.ok_or_else(no_stream)?, version: parts.version })
+        let stream = stream.expect("a request without a stream is refused");
+        Ok(Self { pending, stream, version: parts.version })
     }
 }
-
-const NO_STREAM: &str = "the connection of this request cannot be upgraded\n";
 
 /// Returns the parameters of the route.
 async fn params<S: Send + Sync>(

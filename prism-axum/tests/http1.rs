@@ -222,3 +222,15 @@ async fn a_panic_of_the_function_closes_with_1011() {
     let end = socket.recv().await.expect_err("it panics");
     assert!(matches!(end, Disconnect::Peer { code: CloseCode::INTERNAL_ERROR, .. }), "{end:?}");
 }
+
+#[tokio::test]
+async fn a_request_whose_stream_has_been_taken_gets_a_500() {
+    async fn second(_first: WebSocketUpgrade, second: WebSocketUpgrade) -> Response {
+        second.on_upgrade(async |_| ())
+    }
+
+    let server = Server::start(WebSockets::default(), Router::new().fallback(any(second))).await;
+    assert_eq!(refused(client(&server, "/")).await, 500);
+    let refused = server.websockets.stats().counts().refused;
+    assert_eq!((refused.failed, refused.unauthorized), (1, 1));
+}

@@ -25,7 +25,6 @@ struct Latest {
 }
 
 /// A metric's name and unit.
-type Description = (String, Option<Unit>);
 
 struct Named(Latest, String);
 

@@ -283,8 +283,10 @@ fn a_request_is_authorized() {
         for (target, expected) in [("/eve", 401), ("/slow", 503), ("/panic", 500)] {
             assert_eq!(status(&websockets, of(&request(target))).await, expected);
         }
+        // It is not asked about a request that cannot be upgraded.
+        assert_eq!(status(&websockets, of(&request("/eve")).without_stream()).await, 500);
         let refused = websockets.stats().counts().refused;
-        assert_eq!((refused.unauthorized, refused.timed_out, refused.failed), (1, 1, 1));
+        assert_eq!((refused.unauthorized, refused.timed_out, refused.failed), (1, 1, 2));
     });
 }
 

@@ -3,7 +3,7 @@
 use std::{any::Any, net::SocketAddr};
 
 use bytes::Bytes;
-use http::{Extensions, Request, Response, StatusCode, Version};
+use http::{Extensions, Request, Response, Version};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use prism_driver::{
@@ -25,26 +25,17 @@ pub async fn upgrade<R: Runtime, B>(
     request: &mut Request<B>,
     websockets: &WebSockets<R>,
 ) -> Result<Upgrade<R>, Response<Full<Bytes>>> {
-    let stream = request.extensions_mut().remove::<OnUpgrade>();
+    let has_stream = request.extensions().get::<OnUpgrade>().is_some();
+    let stream = hyper::upgrade::on(&mut *request);
     let head = with_extensions(HttpRequest::of(request), request.extensions());
     let head = match request.extensions().get::<SocketAddr>() {
         Some(addr) => head.peer_addr(*addr),
         None => head,
     };
+    let head = if has_stream { head } else { head.without_stream() };
     let version = request.version();
     let pending = websockets.upgrade(head).await.map_err(|refusal| refusal.map(Full::new))?;
-    match stream {
-        Some(stream) => Ok(Upgrade { pending, stream, version }),
-        None => Err(no_stream()),
-    }
-}
-
-/// Returns the response to a valid request whose connection cannot be upgraded.
-fn no_stream() -> Response<Full<Bytes>> {
-    let text = "the connection of this request cannot be upgraded\n";
-    let mut response = Response::new(Full::from(text));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
+    Ok(Upgrade { pending, stream, version })
 }
 
 /// Adds what the extensions of a request have to its head: the `:protocol` of HTTP/2, which hyper puts there, and an

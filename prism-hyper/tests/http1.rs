@@ -9,7 +9,7 @@ use http_body_util::Full;
 use prism_async_std::AsyncStd;
 use prism_driver::{
     Client, CloseCode, ConnectError, Deflate, Disconnect, Network, Options, Origins, OwnedMessage,
-    Socket, WebSockets,
+    Reply, Socket, WebSockets,
 };
 use prism_smol::Smol;
 use prism_tokio::Tokio;
@@ -161,7 +161,8 @@ fn a_shutdown_closes_each_connection() {
 #[test]
 fn a_request_without_a_stream_gets_a_500() {
     Tokio::run(async {
-        let websockets = WebSockets::<Tokio>::new(Options::default());
+        let authorize = async |_| -> Result<(), Reply> { panic!("it is refused before") };
+        let websockets = WebSockets::<Tokio>::builder().authorize(authorize).build();
         let request = http::Request::get("/")
             .header("host", "a")
             .header("connection", "Upgrade")
@@ -171,6 +172,7 @@ fn a_request_without_a_stream_gets_a_500() {
         let mut request = request.body(()).unwrap();
         let refusal = prism_hyper::upgrade(&mut request, &websockets).await.expect_err("no stream");
         assert_eq!(refusal.status(), 500);
-        assert_eq!(websockets.stats().counts().open, 0);
+        let counts = websockets.stats().counts();
+        assert_eq!((counts.refused.failed, counts.open), (1, 0));
     });
 }

@@ -71,6 +71,12 @@ impl PlainReply {
         Self::new(request, Reply::text(400, format!("{reason}\n")), NotUpgraded::BadRequest)
     }
 
+    /// Refuses a request whose stream the HTTP server cannot hand over.
+    pub(crate) fn no_stream(request: &Request<'_>) -> Self {
+        let reply = Reply::text(500, "the connection of this request cannot be upgraded\n");
+        Self::new(request, reply, NotUpgraded::Failed)
+    }
+
     /// Refuses a peer whose request did not arrive within the handshake timeout.
     pub(crate) fn timeout() -> Self {
         let reply = Reply::text(408, "no complete request arrived within the handshake timeout");

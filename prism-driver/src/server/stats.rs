@@ -213,7 +213,8 @@ pub struct Refused {
     /// [`WebSockets`](crate::WebSockets), peers that found
     /// [`max_connections`](crate::ServerOptions::max_connections) open: 503.
     pub too_many_connections: u64,
-    /// Peers whose request caused a panic in a page's function or in the authorization function: 500.
+    /// Peers whose request caused a panic in a page's function or in the authorization function, and with
+    /// [`WebSockets`](crate::WebSockets), peers whose stream [cannot be had](crate::HttpRequest::without_stream): 500.
     pub failed: u64,
 }
 

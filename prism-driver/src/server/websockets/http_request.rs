@@ -27,6 +27,8 @@ pub struct HttpRequest<'a> {
     version: Version,
     headers: &'a HeaderMap,
     protocol: Option<Cow<'a, str>>,
+    /// Whether the HTTP server can hand over the stream.
+    pub(super) has_stream: bool,
     pub(super) params: Params,
     pub(super) route: Option<&'a str>,
     pub(super) peer_addr: Option<SocketAddr>,
@@ -52,6 +54,7 @@ impl<'a> HttpRequest<'a> {
             version,
             headers,
             protocol: None,
+            has_stream: true,
             params: Params::new(),
             route: None,
             peer_addr: None,
@@ -101,6 +104,14 @@ impl<'a> HttpRequest<'a> {
     #[must_use]
     pub const fn peer_addr(mut self, peer_addr: SocketAddr) -> Self {
         self.peer_addr = Some(peer_addr);
+        self
+    }
+
+    /// Says that the HTTP server cannot hand over the stream of the request, for example because something has taken it
+    /// already. An otherwise valid request then gets a 500, before it is authorized.
+    #[must_use]
+    pub const fn without_stream(mut self) -> Self {
+        self.has_stream = false;
         self
     }
 

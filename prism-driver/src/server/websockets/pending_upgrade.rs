@@ -137,6 +137,9 @@ impl<R: Runtime> WebSockets<R> {
                 check_param(value).map_err(|error| PlainReply::malformed(&request, error))?;
             }
             policy.check(&mut offer)?;
+            if !http.has_stream {
+                return Err(PlainReply::no_stream(&request));
+            }
             let offer = offer.into_owned();
             let addr = client.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
             let peer = RequestPeer { addr, tls: http.tls.clone() };
