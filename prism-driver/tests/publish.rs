@@ -24,8 +24,6 @@ struct Latest {
     described: Arc<Mutex<Vec<Description>>>,
 }
 
-/// A metric's name and unit.
-
 struct Named(Latest, String);
 
 impl Named {
