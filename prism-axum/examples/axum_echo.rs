@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     let shutdown_signal = signals::shutdown_signal()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let stopped = async { drop(stopped.await) };
+    let stopped = websockets.closing(async { drop(stopped.await) });
     let serving = axum::serve(listener, app).with_graceful_shutdown(stopped).into_future();
     let serving = tokio::spawn(serving);
     shutdown_signal.await;

@@ -49,6 +49,9 @@
 //! [`Extension`](axum::Extension) of the router. Without it, connections have the default limits, and share one table for
 //! the whole process, which is never shut down: enough to try this crate out.
 //!
+//! A limit on the connections of one address, and trusted proxies, need the address of the peer: make the server with
+//! `into_make_service_with_connect_info::<SocketAddr>()`. Without it, they have no effect.
+//!
 //! # What a connection knows of its request
 //!
 //! - [`Connection::path`] is the path before routers were nested, and [`Connection::query`] the query.
@@ -56,7 +59,7 @@
 //!   would be dangerous as a file name.
 //! - [`Connection::header`] is a header, until [`Handler::on_connect`] has returned.
 //! - [`Connection::peer_addr`] is the client's address, if the server is made with
-//!   `into_make_service_with_connect_info::<SocketAddr>()`.
+//!   `into_make_service_with_connect_info::<SocketAddr>()`; otherwise `None`.
 //! - `Connection::tls` has the client's certificates, with the feature `tls`, if what accepts TLS puts an `Arc<TlsInfo>` into
 //!   the extensions of the requests. `TlsInfo::of_server` makes it.
 //! - [`Connection::data`] is what the application has attached with [`WebSocketUpgrade::data`]: for example the user that
@@ -66,7 +69,7 @@
 //!
 //! [`WebSockets::closing`] tells the WebSockets before it lets axum end, as in the example. It matters: axum knows nothing
 //! of WebSockets over HTTP/1.1, and would wait for those over HTTP/2. [`WebSockets::shut_down`] then waits until all have
-//! ended, for at most the [grace period](ServerOptions::shutdown_grace).
+//! ended, for at most the [grace period](ServerOptions::shutdown_grace) and a second.
 //!
 //! Over HTTP/2, axum itself may take longer: if a peer does not read a stream, hyper waits for it
 //! [even after Prism has cut the WebSocket](prism_hyper#http2). So a server with the feature `http2` should limit that time:
@@ -78,7 +81,7 @@
 //! # use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 //! # async fn example(listener: TcpListener, app: Router, websockets: WebSockets) -> std::io::Result<()> {
 //! let (stop, stopped) = oneshot::channel::<()>();
-//! let stopped = async { drop(stopped.await) };
+//! let stopped = websockets.closing(async { drop(stopped.await) });
 //! let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(stopped).into_future());
 //! tokio::signal::ctrl_c().await?;
 //! drop(stop);

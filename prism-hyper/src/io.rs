@@ -61,7 +61,8 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.stream.is_write_vectored() {
+        // Only HTTP/2 limits writes, and hyper's streams of HTTP/2 would have to be limited here, too.
+        if self.max_write == usize::MAX && self.stream.is_write_vectored() {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         }
         let first = bufs.iter().find(|buf| !buf.is_empty());

@@ -18,9 +18,9 @@ use crate::{connection::Connection, error::Disconnect, handler::Handler};
 /// # }
 /// ```
 ///
-/// A [`ConnectionHandler`](crate::ConnectionHandler) and the function of a [socket](crate::socket) open spans of their own if
-/// they are to have some. There is no span for a whole connection. To continue the trace of the request that opened it, read the header
-/// `traceparent` in [`on_connect`](Handler::on_connect), and keep what it says.
+/// A [`ConnectionHandler`](crate::ConnectionHandler) and the function of a [socket](crate::socket) open spans of their
+/// own if they are to have some. There is no span for a whole connection. To continue the trace of the request that
+/// opened it, read the header `traceparent` in [`on_connect`](Handler::on_connect), and keep what it says.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traced<H>(pub H);
 

@@ -22,7 +22,8 @@ pub struct ServerOptions {
     /// [evicted](Self::max_handshakes). Default: 65,536. That many idle connections take about 80 MB. The data that
     /// waits for their peers is [limited separately](Self::max_buffered), for all of them together. Each connection
     /// takes a file descriptor, and the operating system often allows fewer of those. When none is left, the server
-    /// behaves as if this limit were reached.
+    /// behaves as if this limit were reached. Under another HTTP server ([`WebSockets`](crate::WebSockets)), a further
+    /// request gets a 503.
     pub max_connections: usize,
     /// The maximum number of simultaneous connections from one address, including those in their handshake and those
     /// that receive a [page](crate::Server::get). Each IPv4 address counts by itself. IPv6 addresses count together if

@@ -76,10 +76,10 @@ impl Registry {
         self.lock().entries.insert(Entry::PENDING)
     }
 
-    /// Adds an entry, and returns its key, unless there are as many as `limit`.
+    /// Adds an entry, and returns its key, unless there are as many as `limit`. A `limit` of zero counts as one.
     pub(crate) fn try_insert(&self, limit: usize) -> Option<usize> {
         let mut inner = self.lock();
-        (inner.entries.len() < limit).then(|| inner.entries.insert(Entry::PENDING))
+        (inner.entries.len() < limit.max(1)).then(|| inner.entries.insert(Entry::PENDING))
     }
 
     /// Records that a handshake has succeeded. Returns whether the connection has to be closed at once, or cut.

@@ -119,8 +119,8 @@ impl NotUpgraded {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// The number of transports accepted so far; with [`WebSockets`](crate::WebSockets), of requests. Apart from those whose state changes while the counters are read, each
-    /// is counted in exactly one of [`in_handshake`], [`open`], [`closed`], [`pages`] and [`refused`].
+    /// The number of transports accepted so far; with [`WebSockets`](crate::WebSockets), of requests. Apart from those
+    /// whose state changes while the counters are read, each is counted in exactly one of [`in_handshake`], [`open`], [`closed`], [`pages`] and [`refused`].
     ///
     /// [`in_handshake`]: Self::in_handshake
     /// [`open`]: Self::open

@@ -61,13 +61,17 @@ mod response;
 /// # What the HTTP server does
 ///
 /// It accepts, reads requests, and has the deadlines for that. So these limits of
-/// [`ServerOptions`](crate::ServerOptions) have no effect here: [`max_handshakes`](crate::ServerOptions::max_handshakes), [`max_pages`](crate::ServerOptions::max_pages) and
+/// [`ServerOptions`](crate::ServerOptions) have no effect here:
+/// [`max_handshakes`](crate::ServerOptions::max_handshakes), [`max_pages`](crate::ServerOptions::max_pages) and
 /// [`max_authorizations`](crate::ServerOptions::max_authorizations). A request that finds
 /// [`max_connections`](crate::ServerOptions::max_connections) open gets a 503, instead of waiting.
 ///
+/// It has to say what the [address](crate::HttpRequest::peer_addr) of the peer is. Without it, there is no limit on the
+/// connections of an address, and no proxy is trusted.
+///
 /// It may speak TLS, of which nothing is known here. So a shutdown takes the
-/// [spread](field@crate::ServerOptions::shutdown_spread) of a server without TLS: set it twice as long if your clients
-/// come over TLS.
+/// [spread](field@crate::ServerOptions::shutdown_spread) of a server without TLS: if your clients come over TLS, double it,
+/// and the [grace period](field@crate::ServerOptions::shutdown_grace), half of which is the longest spread.
 ///
 /// # Runtimes
 ///
@@ -109,13 +113,14 @@ impl<R: Runtime> WebSockets<R> {
     /// they ended. From the first call on, requests get a 503. Further calls wait for the same shutdown.
     ///
     /// A request that was accepted before has until one second after the others have ended to open its connection, which
-    /// is then closed with 1001 as well. A connection that opens later is cut at once.
+    /// is then closed with 1001 as well. A connection that opens later is cut at once. What has been cut may take another
+    /// second to end.
     ///
     /// Cancel-safe: if you drop the future, the shutdown continues in a task of its own. If the runtime drops that task,
     /// because it ends, the connections that are left are cut at once.
     ///
     /// # Panics
-    /// The first call panics if [`Runtime::spawn`] does, as on tokio outside of a runtime.
+    /// The first call panics if [`Runtime::spawn`] does, as on tokio outside of a runtime. All connections are then cut.
     pub async fn shut_down(&self) -> Shutdown {
         self.begin_shutdown();
         let ShutdownOnce { outcome, done, .. } = &self.0.shutdown;
@@ -160,7 +165,7 @@ impl<R: Runtime> WebSockets<R> {
             let Inner { connections, shutdown, .. } = &*task.0.0;
             let spread = connections.options.effective_spread(false);
             let ended = connections.shut_down(spread, connections.until_none_opens(), || ()).await;
-            shutdown.outcome.get_or_init(|| ended);
+            let _ = shutdown.outcome.set(ended); // only this task sets it
         });
     }
 
@@ -190,7 +195,9 @@ impl<R: Runtime> WebSockets<R> {
 impl<R: Runtime> Drop for ShutdownTask<R> {
     fn drop(&mut self) {
         let Inner { connections, shutdown, .. } = &*self.0.0;
-        shutdown.outcome.get_or_init(|| connections.registry.cut_all());
+        if shutdown.outcome.get().is_none() {
+            let _ = shutdown.outcome.set(connections.registry.cut_all());
+        }
         shutdown.done.notify(usize::MAX);
     }
 }

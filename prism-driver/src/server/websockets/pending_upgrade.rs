@@ -57,8 +57,8 @@ struct Checked {
 }
 
 impl<R: Runtime> WebSockets<R> {
-    /// Judges a request for a connection. It has to be a valid opening handshake of HTTP/1.1 (RFC 6455 §4.2.1) or HTTP/2
-    /// (RFC 8441), and may be refused because of the origin, the limits on connections, or the authorization.
+    /// Judges a request for a connection. It has to be a valid opening handshake of HTTP/1.1 (RFC 6455 §4.2.1), HTTP/2
+    /// (RFC 8441) or HTTP/3 (RFC 9220), and may be refused because of the origin, the limits on connections, or the authorization.
     ///
     /// Cancel-safe: if you drop the future, the request is counted as [left](crate::Refused::left).
     ///
