@@ -79,7 +79,8 @@ fn send(agreement: Agreement, messages: &[(Vec<u8>, u8)]) {
     let window = params.server_max_window_bits.size();
     let mut history = Vec::new();
     for (piece, times) in messages {
-        let plain = piece.repeat((*times).into());
+        let mut plain = piece.repeat((*times).into());
+        plain.truncate(LIMIT); // `zlib` has it, too
         server.send(&plain).expect("the connection is open");
         let frame = server.sent().remove(0);
         if !frame.is_compressed() {
