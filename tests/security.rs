@@ -31,7 +31,7 @@ fn code(line: &str) -> impl Iterator<Item = &str> {
 
 /// Returns the names of the tests in a file, without the ignored ones.
 fn tests(text: &str) -> HashSet<&str> {
-    let attributes = ["#[test]\n", "#[tokio::test(start_paused = true)]\n"];
+    let attributes = ["#[test]\n", "#[tokio::test]\n", "#[tokio::test(start_paused = true)]\n"];
     let behind_attributes = attributes.iter().flat_map(|attribute| text.split(attribute).skip(1));
     let names = behind_attributes.filter_map(|text| {
         let text = text.trim_start();
