@@ -223,19 +223,22 @@ fn cost_of_idle(options: &Options, lines: &str) -> usize {
 #[test]
 fn an_idle_connection_takes_little_memory_for_compression() {
     in_own_process(&an_idle_connection_takes_little_memory_for_compression, || {
-        // A thread that compresses for the first time creates its codecs, and which thread does is up to the runtime.
-        let least = |deflate: Deflate, lines| {
+        // A thread that compresses for the first time creates its codecs, and which thread does is up to the runtime. And
+        // what earlier connections have left may be freed meanwhile.
+        let median = |deflate: Deflate, lines| {
             let options = options(deflate);
-            (0..4).map(|_| cost_of_idle(&options, lines)).min().expect("four")
+            let mut costs = [(); 5].map(|()| cost_of_idle(&options, lines));
+            costs.sort_unstable();
+            costs[2]
         };
         const OFFER: &str =
             "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
         const UNUSUAL: &str =
             "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
-        let plain = least(Deflate::default(), "");
-        let usual = least(Deflate::default(), OFFER);
-        let unusual = least(Deflate::default(), UNUSUAL);
-        let takeover = least(Deflate::default().with_takeover(), OFFER);
+        let plain = median(Deflate::default(), "");
+        let usual = median(Deflate::default(), OFFER);
+        let unusual = median(Deflate::default(), UNUSUAL);
+        let takeover = median(Deflate::default().with_takeover(), OFFER);
         eprintln!(
             "{plain} bytes without compression, {usual} and {unusual} with it, {takeover} with takeover"
         );
