@@ -46,8 +46,9 @@
 //!
 //! [`WebSockets`] has the limits, the rules for requests (such as [origins](WebSocketsBuilder::origins) and
 //! [proxies](WebSocketsBuilder::trust_proxies)), the counters and the shutdown. It is an
-//! [`Extension`](axum::Extension) of the router. Without it, connections have the default limits, and share one table for
-//! the whole process, which is never shut down: enough to try this crate out.
+//! [`Extension`](axum::Extension) of the router. Add that layer after the routes, because a layer of axum's reaches only the
+//! routes before it. Without it, connections have the default limits, and share one table for the whole process, which is
+//! never shut down: enough to try this crate out.
 //!
 //! A limit on the connections of one address, and trusted proxies, need the address of the peer: make the server with
 //! `into_make_service_with_connect_info::<SocketAddr>()`. Without it, they have no effect.
