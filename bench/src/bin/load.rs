@@ -14,7 +14,7 @@
 //! load attack ADDR --pid PID --kind NAME
 //! ```
 //!
-//! Most modes print `COUNT SECONDS CPU_NS`. The others:
+//! Most modes print `COUNT SECONDS CPU_NS USER_TICKS KERNEL_TICKS`; ticks are 10 ms. The others:
 //!
 //! - `memory` prints bytes per connection, fresh and after an echo (not with `--fresh`).
 //! - `stalled` prints bytes per connection, idle, and when its messages are not read.

@@ -1,7 +1,7 @@
 //! Measures everything, interleaved, and writes `RESULTS.md` and its plots, or a part of it.
 //!
 //! ```text
-//! results [--rounds N] [--quick] [--only CELLS] [--servers NAMES] [--prism-binary NAME=PATH]...
+//! results [--rounds N] [--seconds S] [--warm-up S] [--quick] [--only CELLS] [--servers NAMES] [--prism-binary NAME=PATH]...
 //!         [--page FILE]
 //! ```
 //!
@@ -116,6 +116,8 @@ impl Arguments {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--rounds" => arguments.rounds = value()?.parse()?,
+                "--seconds" => arguments.timing.seconds = value()?.parse()?,
+                "--warm-up" => arguments.timing.warm_up = value()?.parse()?,
                 "--quick" => {
                     arguments.rounds = 3;
                     arguments.timing = Timing { warm_up: 0.1, seconds: 0.2 };

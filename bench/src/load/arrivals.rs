@@ -38,7 +38,7 @@ impl Arrivals {
         let mut buffer = [0; 4096];
         let mut underway = HashMap::new();
         let (mut trips, mut failed, mut next) = (Vec::new(), 0, 0);
-        let (began, cpu) = (Instant::now(), server.cpu_ns()?);
+        let (began, cpu) = (Instant::now(), server.cpu_time()?);
         loop {
             let now = began.elapsed();
             let due = self.every * next;
@@ -74,6 +74,6 @@ impl Arrivals {
         trips.extend((0..failed).map(|_| self.duration + self.grace));
         let (count, seconds) = (trips.len() as u64, began.elapsed().as_secs_f64());
         let latency = Latency::of(trips).ok_or(io::ErrorKind::TimedOut)?;
-        Ok((latency, Sample { count, seconds, cpu_ns: server.cpu_ns()? - cpu }))
+        Ok((latency, Sample { count, seconds, cpu: server.cpu_time()?.since(cpu) }))
     }
 }

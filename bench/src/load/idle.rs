@@ -81,10 +81,10 @@ impl Idle {
         let mut clients = client::open(&mut poll, address, self.connections)?;
         answer_pings(&mut poll, &mut clients, self.settle)?;
         let memory = server.memory()?;
-        let (cpu, begin) = (server.cpu_ns()?, Instant::now());
+        let (cpu, begin) = (server.cpu_time()?, Instant::now());
         let count = answer_pings(&mut poll, &mut clients, self.duration)?;
         let seconds = begin.elapsed().as_secs_f64();
-        Ok((Sample { count, seconds, cpu_ns: server.cpu_ns()? - cpu }, memory))
+        Ok((Sample { count, seconds, cpu: server.cpu_time()?.since(cpu) }, memory))
     }
 }
 

@@ -36,12 +36,12 @@ impl FromStr for Measured {
 
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let sample = line.parse()?;
-        let replies = match *line.split_whitespace().skip(3).collect::<Vec<_>>() {
+        let replies = match *line.split_whitespace().skip(5).collect::<Vec<_>>() {
             [] => None,
             [len, window_bits] => {
                 Some(Replies { len: len.parse()?, window_bits: window_bits.parse()? })
             }
-            _ => return Err("a measurement has three or five numbers".into()),
+            _ => return Err("a measurement has five or seven numbers".into()),
         };
         Ok(Self { sample, replies })
     }
@@ -49,16 +49,17 @@ impl FromStr for Measured {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::CpuTime, *};
 
     #[test]
     fn another_process_reads_what_this_one_prints() {
-        let sample = Sample { count: 3, seconds: 0.5, cpu_ns: 7 };
+        let cpu = CpuTime { ns: 7, user_ticks: 2, kernel_ticks: 5 };
+        let sample = Sample { count: 3, seconds: 0.5, cpu };
         for replies in [None, Some(Replies { len: 412, window_bits: 12 })] {
             let read: Measured = Measured { sample, replies }.to_string().parse().unwrap();
             assert_eq!(read.replies, replies);
-            assert_eq!((read.sample.count, read.sample.cpu_ns), (3, 7));
+            assert_eq!((read.sample.count, read.sample.cpu), (3, cpu));
         }
-        assert!("3 0.5 7 412".parse::<Measured>().is_err());
+        assert!("3 0.5 7 2 5 412".parse::<Measured>().is_err());
     }
 }

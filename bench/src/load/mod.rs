@@ -44,7 +44,7 @@ pub use self::{
     latency::Latency,
     measured::{Measured, Replies},
     payload::Payload,
-    process::Process,
+    process::{CpuTime, Process},
     renewals::Renewals,
     rooms::{Askers, Question, Residents},
     sample::Sample,

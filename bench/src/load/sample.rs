@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, str::FromStr};
 
+use super::process::CpuTime;
+
 /// The number of operations, the time they took, and the server's CPU time.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
@@ -10,14 +12,14 @@ pub struct Sample {
     /// How long they took.
     pub seconds: f64,
     /// The CPU time that the server's threads used meanwhile.
-    pub cpu_ns: u64,
+    pub cpu: CpuTime,
 }
 
 impl Sample {
     /// Returns the CPU time per operation.
     #[must_use]
     pub fn cpu_ns_each(&self) -> f64 {
-        self.cpu_ns as f64 / self.count as f64
+        self.cpu.ns as f64 / self.count as f64
     }
 
     /// Returns the operations per second.
@@ -29,13 +31,14 @@ impl Sample {
     /// Returns the share of one core that the server used: near 1 unless the load is the bottleneck.
     #[must_use]
     pub fn busy(&self) -> f64 {
-        self.cpu_ns as f64 / 1e9 / self.seconds
+        self.cpu.ns as f64 / 1e9 / self.seconds
     }
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.count, self.seconds, self.cpu_ns)
+        let CpuTime { ns, user_ticks, kernel_ticks } = self.cpu;
+        write!(f, "{} {} {ns} {user_ticks} {kernel_ticks}", self.count, self.seconds)
     }
 }
 
@@ -44,7 +47,15 @@ impl FromStr for Sample {
 
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let mut words = line.split_whitespace();
-        let mut next = || words.next().ok_or("a sample has three numbers");
-        Ok(Self { count: next()?.parse()?, seconds: next()?.parse()?, cpu_ns: next()?.parse()? })
+        let mut next = || words.next().ok_or("a sample has five numbers");
+        Ok(Self {
+            count: next()?.parse()?,
+            seconds: next()?.parse()?,
+            cpu: CpuTime {
+                ns: next()?.parse()?,
+                user_ticks: next()?.parse()?,
+                kernel_ticks: next()?.parse()?,
+            },
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Process, Sample, client::PATIENCE};
+use super::{Process, Sample, client::PATIENCE, process::CpuTime};
 
 /// A measurement in progress.
 pub(super) struct Span {
@@ -14,7 +14,7 @@ pub(super) struct Span {
     duration: Duration,
     started: Instant,
     /// The time, the count and the CPU time at the end of the warm-up.
-    begun: Option<(Instant, u64, u64)>,
+    begun: Option<(Instant, u64, CpuTime)>,
 }
 
 impl Span {
@@ -33,7 +33,7 @@ impl Span {
         let Some((begin, count_then, cpu_then)) = self.begun else {
             let warm = now.duration_since(self.started);
             if warm >= self.warm_up && !silent(count, warm)? {
-                self.begun = Some((now, count, self.server.cpu_ns()?));
+                self.begun = Some((now, count, self.server.cpu_time()?));
             }
             return Ok(None);
         };
@@ -41,8 +41,8 @@ impl Span {
         if elapsed < self.duration || silent(count - count_then, elapsed)? {
             return Ok(None);
         }
-        let cpu_ns = self.server.cpu_ns()? - cpu_then;
-        Ok(Some(Sample { count: count - count_then, seconds: elapsed.as_secs_f64(), cpu_ns }))
+        let cpu = self.server.cpu_time()?.since(cpu_then);
+        Ok(Some(Sample { count: count - count_then, seconds: elapsed.as_secs_f64(), cpu }))
     }
 }
 

@@ -21,7 +21,8 @@ Every server has one thread, pinned to one core, and the load generator has anot
 thread and two*, where the names give the number of threads, on both cores). Servers take turns, with
 one short run each per round (A B C A B C), and a new server process for each run. A value is the
 median over the rounds, followed by the quartiles. CPU is that of the server's process, as counted by
-the scheduler. Throughput is meaningful only where the server's core is fully used. No
+the scheduler; *user* and *kernel* are its parts, by the kernel's ticks in all rounds together, and **~** marks those from
+less than 30 s of CPU time, which are rough. Throughput is meaningful only where the server's core is fully used. No
 compression except where it is named, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
 yardsticks, not libraries: see [README.md](README.md). *tuned* answers all ready messages with one
 flush; *split* reads and writes in two tasks. **Bold** is the best library. Less than 10 % is a tie.";

@@ -5,10 +5,17 @@ use std::fmt;
 use super::{Cell, Contestant};
 use crate::Spread;
 
+/// The columns of values for the ticks of CPU time in user mode and in the kernel.
+const USER: usize = 3;
+const KERNEL: usize = 4;
+
+/// The ticks of 10 ms, over all rounds, from which a split of the CPU time is more than an estimate: 30 seconds.
+const TICKS: f64 = 3000.0;
+
 /// The columns of values for compressed messages: the median length of their payloads, and the bits of their
 /// window.
-const LEN: usize = 3;
-const WINDOW_BITS: usize = 4;
+const LEN: usize = 5;
+const WINDOW_BITS: usize = 6;
 
 /// The results of one cell, best first.
 pub struct Table {
@@ -31,6 +38,21 @@ impl Row {
     #[must_use]
     pub fn spread(&self, column: usize) -> Option<Spread> {
         Spread::of(self.rounds.iter().filter_map(|round| round.get(column).copied()).collect())
+    }
+
+    /// Returns the parts of the median CPU time in user mode and in the kernel, by the ticks of all rounds, with a mark if
+    /// those are few.
+    fn split(&self) -> [String; 2] {
+        let sum = |column: usize| -> f64 {
+            self.rounds.iter().filter_map(|round| round.get(column)).sum()
+        };
+        let (user, kernel) = (sum(USER), sum(KERNEL));
+        let ticks = user + kernel;
+        let Some(total) = self.median(0).filter(|_| ticks > 0.0) else {
+            return ["–", "–"].map(str::to_owned);
+        };
+        let mark = if ticks < TICKS { "~" } else { "" };
+        [user, kernel].map(|part| format!("{mark}{}", grouped(part / ticks * total)))
     }
 
     fn median(&self, column: usize) -> Option<f64> {
@@ -104,7 +126,8 @@ impl Table {
             let judged = if self.cell.judges_both() { "to best peer" } else { "" };
             return vec![first, "to best peer".into(), second, judged.into()];
         }
-        let mut columns = vec![format!("CPU ns per {}", self.cell.unit()), "to best peer".into()];
+        let mut columns = vec![format!("CPU ns per {}", self.cell.unit())];
+        columns.extend(["to best peer", "user", "kernel"].map(str::to_owned));
         if self.cell.has_lengths() {
             columns.extend(["bytes sent", "to best peer", "window"].map(str::to_owned));
         }
@@ -119,6 +142,7 @@ impl Table {
             return vec![self.value(row, 0), ratio(0), self.value(row, 1), second];
         }
         let mut line = vec![self.value(row, 0), ratio(0)];
+        line.extend(row.split());
         if self.cell.has_lengths() {
             let window = row.median(WINDOW_BITS).map_or_else(String::new, window);
             line.extend([self.value(row, LEN), ratio(LEN), window]);

@@ -16,8 +16,8 @@ pub struct Timing {
 
 /// Starts a new server, puts the cell's load on it, and ends it. For memory the values are bytes per
 /// connection, fresh and after an echo. Otherwise they are CPU nanoseconds per operation, operations per
-/// second, the share of its core that the server used and, for compressed messages, the median length of their
-/// payloads and the bits of their window.
+/// second, the share of its core that the server used, its ticks of CPU time in user mode and in the kernel and, for
+/// compressed messages, the median length of their payloads and the bits of their window.
 ///
 /// # Errors
 /// If either process fails.
@@ -37,7 +37,8 @@ pub fn measure(
         return Ok(line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?);
     }
     let Measured { sample, replies } = line.parse()?;
-    let mut values = vec![sample.cpu_ns_each(), sample.per_second(), sample.busy()];
+    let [user, kernel] = [sample.cpu.user_ticks, sample.cpu.kernel_ticks].map(|ticks| ticks as f64);
+    let mut values = vec![sample.cpu_ns_each(), sample.per_second(), sample.busy(), user, kernel];
     if let Some(replies) = replies {
         values.extend([replies.len as f64, f64::from(replies.window_bits)]);
     }
