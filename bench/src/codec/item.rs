@@ -54,6 +54,7 @@ pub const ITEMS: &[Item] = &[
     binary("encode 64 KiB", Work::Encode(Role::Server), 64 << 10, 1),
     binary("encode 32 B masked", Work::Encode(Role::Client), 32, 64),
     binary("echo 16 x 32 B", Work::Echo, 32, 16),
+    binary("echo 1 x 32 B", Work::Echo, 32, 1),
     binary("handshake", Work::Handshake, 0, 16),
     Item { text: true, ..binary("deflate 1 KiB JSON", Work::Deflate, 1 << 10, 16) },
     Item { text: true, ..binary("inflate 1 KiB JSON", Work::Inflate, 1 << 10, 16) },
