@@ -134,9 +134,18 @@ impl Inbound {
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.heard |= input.has_news();
-        if let Some(whole) = self.whole_message(input.unparsed()) {
-            return whole.lend(input).map(Some).inspect_err(|error| self.end(Err(*error)));
+        match self.whole_message(input.unparsed()) {
+            Some(whole) => whole.lend(input).map(Some).inspect_err(|error| self.end(Err(*error))),
+            None => self.receive_in_stages(input),
         }
+    }
+
+    // Not inlined, so that the compiler keeps the values that every message needs in registers.
+    #[inline(never)]
+    fn receive_in_stages<'b>(
+        &mut self,
+        input: &'b mut RecvBuffer,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
         let ready = self.advance(input);
         input.look();
         let event = match ready {
@@ -180,28 +189,31 @@ impl Inbound {
         self.stage = Stage::Ended(result);
     }
 
-    /// Recognizes a message that has arrived completely, in one valid frame, as nearly all do. It
-    /// passes through no stage. Everything else is left to [`advance`](Self::advance).
+    /// Recognizes a message that has arrived completely, in one valid frame, and is neither compressed nor long, as
+    /// nearly all are. It passes through no stage. Everything else is left to [`advance`](Self::advance).
+    #[inline(always)]
     fn whole_message(&self, unparsed: &[u8]) -> Option<WholeMessage> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
             return None;
         }
-        let (frame, header) = Header::parse(unparsed).ok()??;
-        let kind = match frame.opcode {
+        let (opcode, len, rest) = Header::parse_whole_message(unparsed, self.expects_mask())?;
+        let kind = match opcode {
             OpCode::Text => Kind::Text,
-            OpCode::Binary => Kind::Binary,
-            _ => return None,
+            _ => Kind::Binary,
         };
-        let most = self.max_message_size.min(unparsed.len() - header) as u64;
-        let is_masked = frame.mask.is_some();
-        if !frame.fin || frame.rsv1 || frame.len > most || is_masked != self.expects_mask() {
-            return None;
-        }
-        Some(WholeMessage { kind, header, mask: frame.mask, len: frame.len as usize })
+        let (mask, rest) = match self.expects_mask() {
+            true => rest.split_first_chunk().map(|(key, rest)| (Some(*key), rest))?,
+            false => (None, rest),
+        };
+        let header = unparsed.len() - rest.len();
+        (len <= self.max_message_size.min(rest.len())).then_some(WholeMessage {
+            kind,
+            header,
+            mask,
+            len,
+        })
     }
 
-    // Not inlined, so that the compiler keeps the values that every message needs in registers.
-    #[inline(never)]
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
         while !input.is_held() {
             let mut frame = match self.stage {

@@ -92,6 +92,7 @@ impl Outbound {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is no longer open.
+    #[inline]
     pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
         self.writer.write(OpCode::of(message), message.as_bytes(), out);

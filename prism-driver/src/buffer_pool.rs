@@ -16,7 +16,8 @@ use crate::{
 /// The size of a new receive buffer in bytes. It limits what one read returns, until a message needs a larger buffer.
 pub(crate) const RECV_BUFFER: usize = 64 << 10;
 
-/// The size of a new send buffer in bytes.
+/// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to thousands of
+/// such connections would take as many of these.
 const SEND_BUFFER: usize = 4 << 10;
 
 /// How many bytes of free receive buffers, and of free send buffers, a thread keeps.
@@ -25,6 +26,7 @@ const MAX_KEPT: usize = 4 << 20;
 thread_local! {
     static RECV: RefCell<Stack<CountedBuffer>> = const { RefCell::new(Stack::new()) };
     static SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new()) };
+    static SMALL_SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new()) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -53,12 +55,16 @@ pub(crate) fn take_send() -> Box<SendQueue> {
         .unwrap_or_else(|| Box::new(SendQueue::with_capacity(SEND_BUFFER)))
 }
 
+/// Takes an empty send buffer that is smaller, or has no memory at all.
+pub(crate) fn take_small_send() -> Box<SendQueue> {
+    with(&SMALL_SEND, Stack::take).flatten().unwrap_or_default()
+}
+
 /// Returns a send buffer to the pool, and discards its content.
 pub(crate) fn put_send(mut buffer: Box<SendQueue>) {
     buffer.clear();
-    if buffer.capacity() >= SEND_BUFFER {
-        with(&SEND, |stack| stack.put(buffer.capacity(), buffer));
-    }
+    let stack = if buffer.own_capacity() >= SEND_BUFFER { &SEND } else { &SMALL_SEND };
+    with(stack, |stack| stack.put(size_of::<SendQueue>() + buffer.capacity(), buffer));
 }
 
 /// Calls `work` with an empty scratch buffer of this thread, and returns its result.
@@ -121,6 +127,6 @@ mod tests {
         }
         let large =
             std::iter::repeat_with(take_send).take_while(|buffer| buffer.capacity() >= SIZE);
-        assert_eq!(large.count(), MAX_KEPT / SIZE);
+        assert_eq!(large.count(), MAX_KEPT / (SIZE + size_of::<SendQueue>()));
     }
 }

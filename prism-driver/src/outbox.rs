@@ -24,7 +24,7 @@ use crate::{
         signals::Signals,
         state::{End, OutboxState, Written},
         sync::{AtomicBool, Mutex},
-        waiters::{Room, Waiters},
+        waiters::{Progress, Room, Waiters},
     },
     runtime::{Transport, contain::contain, wakeups},
     tls::info::TlsInfo,
@@ -37,6 +37,7 @@ pub(crate) mod cut;
 mod flush;
 pub(crate) mod locked;
 pub(crate) mod owner;
+pub(crate) mod owner_waker;
 pub(crate) mod pings;
 pub(crate) mod queue;
 #[cfg(all(test, prism_loom))]
@@ -216,12 +217,12 @@ impl Outbox {
     pub(crate) fn write_batch(&self) {
         let mut state = self.lock();
         // An owner that is awake does its own writing.
-        let Some(owner) = state.owner.take() else { return };
+        let Some(owner) = state.take_sleeping_owner() else { return };
         let written = state.write_for_owner(&owner);
         let woken = match written {
             // A sender's write may have failed before.
             Poll::Ready(Written::All) if !state.has_write_failed() => {
-                state.owner = Some(owner);
+                state.put_back_owner(owner);
                 // A transport that has taken something does not have to wake a task any more.
                 state.blocked = false;
                 None
@@ -233,27 +234,24 @@ impl Outbox {
                 Some(owner)
             }
         };
-        self.notify_progress(state);
+        let progress = self.progress(&state);
+        drop(state);
+        progress.notify();
         if let Some(owner) = woken {
             wakeups::wake(owner);
         }
     }
 
-    /// Wakes tasks because bytes have left, or never will.
-    fn notify_progress(&self, state: Locked<'_>) {
-        let Some(waiters) = state.waiters() else { return };
-        let open = state.is_open();
+    /// Returns the tasks to wake because bytes have left, or never will.
+    fn progress(&self, state: &OutboxState) -> Progress {
+        let Some(waiters) = state.waiters() else { return Progress::default() };
         let room = match state.is_full(self.high_water_mark as usize) {
-            true => Room::None,
-            false if state.unsent_bytes() == 0 => Room::All,
-            false => Room::Some,
+            _ if !state.is_open() => None,
+            true => Some(Room::None),
+            false if state.unsent_bytes() == 0 => Some(Room::All),
+            false => Some(Room::Some),
         };
-        drop(state);
-        if open {
-            waiters.notify_progress(room);
-        } else {
-            Waiters::notify_all(Some(waiters));
-        }
+        Progress(Some((waiters, room)))
     }
 
     /// Locks the state. No code under this lock panics half-way through a change, so a poisoned lock can still
@@ -271,7 +269,7 @@ fn wake_all(state: Locked<'_>) {
 }
 
 fn wake_owner(mut state: Locked<'_>) {
-    let owner = state.owner.take();
+    let owner = state.take_sleeping_owner();
     drop(state);
     if let Some(owner) = owner {
         wakeups::wake(owner);

@@ -86,6 +86,7 @@ pub const SERVERS: &[Server] = &[
     Server::that("prism-32K").with(Mode::Takeover, prism::large_takeover_on_tokio),
     Server::new("prism-tokio-2", |address, _| prism::echo_on_tokio(address, 2)),
     Server::new("prism-tokio-sharded-2", |address, _| prism::echo_sharded_on_tokio(address, 2)),
+    Server::that("prism-loop").with(Mode::Broadcast, prism::loop_on_tokio),
     Server::that("prism-rooms")
         .with(Mode::Broadcast, prism::rooms_on_tokio)
         .with(Mode::DeflateBroadcast, prism::deflate_rooms_on_tokio),

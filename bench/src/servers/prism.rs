@@ -52,6 +52,10 @@ pub(super) fn broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()
     serve_on_tokio(address, threads, None, Broadcast::default())
 }
 
+pub(super) fn loop_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    serve_on_tokio(address, threads, None, Loop::default())
+}
+
 pub(super) fn deflate_broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     serve_on_tokio(address, threads, Some(Deflate::default()), Broadcast::default())
 }
@@ -205,5 +209,25 @@ impl Handler for Broadcast {
 
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
         self.everyone.lock().unwrap().retain(|other| other.id() != connection.id());
+    }
+}
+
+/// Does the same as [`Broadcast`], but does not encode the message first.
+#[derive(Default)]
+struct Loop(Broadcast);
+
+impl Handler for Loop {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.on_connect(connection).await;
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        for connection in self.0.everyone.lock().unwrap().iter() {
+            let _ = connection.try_send(message); // a slow connection misses it
+        }
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.0.on_disconnect(connection, reason).await;
     }
 }

@@ -133,6 +133,35 @@ impl Header {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
+    /// Parses what comes before the mask key in the header of a message that is one frame, not compressed, and shorter
+    /// than 64 KiB. Returns its opcode, its length, and the bytes after that; `None` for any other header, even an
+    /// incomplete or an invalid one.
+    #[inline(always)]
+    pub(crate) fn parse_whole_message(
+        bytes: &[u8],
+        is_masked: bool,
+    ) -> Option<(OpCode, usize, &[u8])> {
+        const TEXT: u8 = FIN | OpCode::Text as u8;
+        const BINARY: u8 = FIN | OpCode::Binary as u8;
+        let [first, second, rest @ ..] = bytes else { return None };
+        let opcode = match *first {
+            TEXT => OpCode::Text,
+            BINARY => OpCode::Binary,
+            _ => return None,
+        };
+        // With the wrong bit for the mask, this is not a valid length.
+        let short = second ^ if is_masked { MASK } else { 0 };
+        match short {
+            0..126 => Some((opcode, short.into(), rest)),
+            126 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                let len = u16::from_be_bytes(*len);
+                (len >= 126).then_some((opcode, len.into(), rest))
+            }
+            _ => None,
+        }
+    }
+
     /// Appends the header to `out`, with the length in its shortest form. The fields are not
     /// checked.
     // Inlined into several callers, most of which know the length, or nearly.

@@ -34,6 +34,7 @@ impl FrameWriter {
     }
 
     /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
+    #[inline(always)]
     pub(crate) fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
         let len = payload.len();
         match &mut self.keys {

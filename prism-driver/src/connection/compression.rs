@@ -100,7 +100,7 @@ impl Compression {
         when_full: WhenFull,
     ) -> Result<AfterSend, TrySendError> {
         if message.is_plain() {
-            return outbox.send_as_it_is(message, when_full);
+            return outbox.send(message, when_full);
         }
         let Some(room) = outbox.find_room(when_full)? else { return Ok(AfterSend::Nothing) };
         let compressor = match &self.compressor {
@@ -118,7 +118,7 @@ impl Compression {
             // This may be one of many connections that are sent the message, and the others do not wait for this one.
             // What is not compressed needs no place among what is.
             (Err(TryLockError::WouldBlock), Source::Prepared(_)) => {
-                return outbox.send_as_it_is(message, when_full);
+                return outbox.send(message, when_full);
             }
             _ => compressor.lock().unwrap_or_else(PoisonError::into_inner),
         };
@@ -140,7 +140,7 @@ impl Compression {
             };
             match compressed {
                 Some(compressed) => outbox.send_compressed(compressed, when_full),
-                None => outbox.send_as_it_is(message, when_full),
+                None => outbox.send(message, when_full),
             }
         })
     }
@@ -174,7 +174,7 @@ impl Sending<'_> {
         }
         match self.compressor.compress_alone(payload.as_message(), codecs) {
             Some(compressed) => self.outbox.send_compressed(compressed, self.when_full),
-            None => self.outbox.send_as_it_is(message, self.when_full),
+            None => self.outbox.send(message, self.when_full),
         }
     }
 
@@ -185,7 +185,7 @@ impl Sending<'_> {
     ) -> Result<AfterSend, TrySendError> {
         match self.compressor.compress_prepared_alone(message, codecs) {
             Some(compressed) => self.outbox.send_compressed(compressed, self.when_full),
-            None => self.outbox.send_as_it_is(&mut Source::Prepared(message), self.when_full),
+            None => self.outbox.send(&mut Source::Prepared(message), self.when_full),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use prism_core::SendError;
+use prism_core::{Message, SendError};
 
 use crate::{
     connection::{batch, outgoing::Outgoing, shared::Shared},
@@ -22,6 +22,7 @@ use crate::{
 };
 
 /// Sends a message, or follows the connection's policy if there is no room.
+#[inline(always)] // The form of the message is known where a handler sends it.
 pub(crate) fn send(
     connection: &Arc<Shared>,
     message: &mut Source<'_>,
@@ -30,6 +31,29 @@ pub(crate) fn send(
     if connection.outbox.compresses() {
         return send_compressed(connection, message, when_full);
     }
+    match message.as_short() {
+        Some(short) => send_short(connection, short, when_full),
+        None => send_long(connection, message, when_full),
+    }
+}
+
+/// Sends a message that is copied. Everything that this takes is in one function: a call, and the registers that it saves,
+/// would cost as much as the copy.
+fn send_short(
+    connection: &Arc<Shared>,
+    message: Message<'_>,
+    when_full: WhenFull,
+) -> Result<(), TrySendError> {
+    finish(connection, connection.outbox.send_short(message, when_full)?);
+    Ok(())
+}
+
+#[inline(never)]
+fn send_long(
+    connection: &Arc<Shared>,
+    message: &mut Source<'_>,
+    when_full: WhenFull,
+) -> Result<(), TrySendError> {
     finish(connection, connection.outbox.send(message, when_full)?);
     Ok(())
 }
@@ -49,7 +73,7 @@ fn send_compressed(
     let outbox = &connection.outbox;
     let remaining = match connection.request.compression() {
         Some(compression) => compression.send(outbox, message, when_full)?,
-        None => outbox.send_as_it_is(message, when_full)?,
+        None => outbox.send(message, when_full)?,
     };
     finish(connection, remaining);
     Ok(())

@@ -38,9 +38,12 @@ pub(crate) struct Interrupted {
     yielding: Yield,
 }
 
-/// How many messages to other connections a session may send, or how many bytes it may compress, before others get a
-/// turn.
-pub(crate) const DELIVERIES_PER_TURN: usize = 16 << 10;
+/// How many messages to other connections a session may send before others get a turn. Those to one connection leave
+/// together, so a lower limit would not only divide the work, but add to it.
+pub(crate) const DELIVERIES_PER_TURN: usize = 64 << 10;
+
+/// How many messages to other connections cost as much as compressing a byte.
+const DELIVERIES_PER_BYTE: usize = 4;
 
 /// Whether a sender gives others a turn.
 #[derive(Clone, Copy)]
@@ -71,11 +74,11 @@ pub(crate) fn count_delivery() {
     DELIVERIES.set(DELIVERIES.get() + 1);
 }
 
-/// Counts a message that is compressed. Each byte costs about as much as a message to another connection. Code outside
-/// of sessions has no turns.
+/// Counts a message that is compressed. Code outside of sessions has no turns.
 pub(crate) fn count_compressed(bytes: usize) {
     if bytes > 0 && is_in_session() {
-        DELIVERIES.set(DELIVERIES.get().saturating_add(bytes));
+        let deliveries = bytes.saturating_mul(DELIVERIES_PER_BYTE);
+        DELIVERIES.set(DELIVERIES.get().saturating_add(deliveries));
     }
 }
 

@@ -17,8 +17,10 @@ impl Outbox {
         let mut state = self.lock();
         state.cut.get_or_insert(cut);
         self.signals.set_closed();
-        let (io, owner) = (state.give_up(), state.owner.take());
+        let (io, owner) = (state.give_up(), state.take_sleeping_owner());
+        let kept = state.take_owner();
         self.announce_end(state);
+        drop(kept);
         // Whatever a transport does when it is dropped, the owner has to learn of the end.
         contain(|| drop(io));
         if let Some(owner) = owner {

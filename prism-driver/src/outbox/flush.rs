@@ -36,7 +36,7 @@ impl Outbox {
         if state.blocked || state.is_idle() {
             return;
         }
-        if state.owner.is_some() {
+        if state.owner_sleeps {
             drop(state);
             return self.write_batch();
         }
@@ -46,7 +46,9 @@ impl Outbox {
         if written == Poll::Ready(Written::Failed) {
             wake_all(state);
         } else if state.unsent_bytes() < before {
-            self.notify_progress(state);
+            let progress = self.progress(&state);
+            drop(state);
+            progress.notify();
         }
     }
 }

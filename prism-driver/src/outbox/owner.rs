@@ -1,9 +1,9 @@
 //! The operations on an outbox that are for the task that owns the connection.
 
 use std::{
-    io,
+    io, mem,
     sync::{Arc, Weak, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -16,37 +16,23 @@ use crate::{
         budget::{Budget, Evict},
         locked::Locked,
         state::{End, Written},
-        waiters::Waiters,
+        waiters::{Progress, Waiters},
     },
     runtime::contain::contain,
+    server::stats::traffic::Traffic,
 };
 
 impl Outbox {
+    /// Locks the outbox for a step of its owner.
+    pub(crate) fn step(&self) -> OwnerStep<'_> {
+        OwnerStep { state: self.lock(), outbox: self, afterwards: None }
+    }
+
     /// Notes that the owner is awake, so that senders need not wake it.
     pub(crate) fn set_awake(&self) {
         let mut state = self.lock();
-        let owner = state.owner.take();
+        state.set_owner_awake();
         state.blocked = false;
-        drop(state);
-        drop(owner); // foreign code, which may run anything
-    }
-
-    /// Writes the unsent bytes. Returns whether the transport has taken something since the last call, or has failed.
-    /// Is ready when nothing is left.
-    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
-        let mut state = self.lock();
-        let owner = state.owner.take();
-        let written =
-            if state.is_idle() { Poll::Ready(Written::All) } else { state.poll_write(cx) };
-        state.blocked = written.is_pending();
-        let took = std::mem::take(&mut state.took) | (written == Poll::Ready(Written::Failed));
-        if took {
-            self.notify_progress(state);
-        } else {
-            drop(state);
-        }
-        drop(owner);
-        (took, written.map(|_| ()))
     }
 
     /// Counts the unsent bytes in a budget, from now on until nothing is unsent. To be called when the transport takes
@@ -117,45 +103,9 @@ impl Outbox {
         self.resumed.swap(false, Ordering::Relaxed)
     }
 
-    /// Reads once. (The transport lies [behind the lock](crate::outbox) for reading as well, so that a sender can
-    /// write.)
-    pub(crate) fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.lock().poll_read(cx, buf)
-    }
-
     /// Shuts the transport's write side down.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.lock().poll_shutdown(cx)
-    }
-
-    /// Stores the waker of the owner, which has flushed and is about to sleep until it is woken or a deadline passes.
-    pub(crate) fn prepare_sleep(
-        &self,
-        cx: &Context<'_>,
-        write_blocked: bool,
-    ) -> Result<Sleep, Failure> {
-        let owner = cx.waker().clone();
-        let mut state = self.lock();
-        if let Some(cut) = state.cut {
-            return Err(cut.into());
-        }
-        if state.is_transport_gone() {
-            // The transport was given up while a handler ran, and all bytes kept from it have been read.
-            return Err(ProtocolError::CloseTimeout.into());
-        }
-        if !write_blocked && !state.is_idle() {
-            return Ok(Sleep::NotYet);
-        }
-        let before = state.owner.replace(owner);
-        state.blocked = write_blocked;
-        let due = state.outbound.poll_timeout();
-        drop(state);
-        drop(before);
-        Ok(Sleep::Until(due))
     }
 
     /// Answers an event of the peer.
@@ -196,10 +146,9 @@ impl Outbox {
         })
     }
 
-    /// Returns whether to read the transport, and whether to shut its write side down.
+    /// See [`OwnerStep::wants`].
     pub(crate) fn wants(&self) -> Wants {
-        let outbound = &self.lock().outbound;
-        Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
+        self.step().wants()
     }
 
     /// Returns whether the transport has been given up.
@@ -215,7 +164,7 @@ impl Outbox {
     /// Announces the end of the connection, and drops its transport.
     pub(crate) fn give_up(&self) {
         let mut state = self.lock();
-        let (io, owner) = (state.give_up(), state.owner.take());
+        let (io, owner) = (state.give_up(), state.take_owner());
         self.announce_end(state);
         drop((io, owner));
     }
@@ -239,12 +188,12 @@ impl Outbox {
 
     /// Notes that a handler still runs though the transport is gone. Returns whether that is new.
     pub(crate) fn set_stuck(&self) -> bool {
-        !std::mem::replace(&mut self.lock().stuck, true)
+        self.signals.set_stuck()
     }
 
     /// Returns whether a handler was still running when the transport was gone.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.lock().stuck
+        self.signals.is_stuck()
     }
 
     /// Runs the hooks, and then wakes the tasks that wait for the end. If another thread is running the hooks, the
@@ -252,7 +201,7 @@ impl Outbox {
     pub(super) fn announce_end<'w>(&'w self, mut state: Locked<'w>) {
         if state.end == End::NotYet {
             state.end = End::HooksRunning;
-            let hooks = state.cold.as_mut().map(|cold| std::mem::take(&mut cold.hooks));
+            let hooks = state.cold.as_mut().map(|cold| mem::take(&mut cold.hooks));
             drop(state);
             for hook in hooks.into_iter().flatten() {
                 contain(hook);
@@ -263,6 +212,99 @@ impl Outbox {
         let waiters = state.waiters();
         drop(state);
         Waiters::notify_all(waiters);
+    }
+}
+
+/// A locked outbox, for a step of the task that owns the connection. The task has several things to do at once, and a lock
+/// for each would cost more than most of them. When this is dropped, the outbox is unlocked, and then tasks are woken.
+pub(crate) struct OwnerStep<'a> {
+    // Fields are dropped in this order.
+    state: Locked<'a>,
+    outbox: &'a Outbox,
+    /// Boxed, because there is rarely anything to do.
+    afterwards: Option<Box<Afterwards>>,
+}
+
+/// What is to be done when the outbox is unlocked.
+#[derive(Default)]
+struct Afterwards {
+    progress: Progress,
+    /// A waker that is not needed any more. Dropping it may run foreign code.
+    replaced: Option<Waker>,
+}
+
+impl OwnerStep<'_> {
+    /// Writes the unsent bytes. Returns whether the transport has taken something since the last call, or has failed.
+    /// Is ready when nothing is left. The owner counts as awake from now on.
+    #[inline]
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
+        let state = &mut *self.state;
+        state.set_owner_awake();
+        let written =
+            if state.is_idle() { Poll::Ready(Written::All) } else { state.poll_write(cx) };
+        state.blocked = written.is_pending();
+        let took = mem::take(&mut state.took) | (written == Poll::Ready(Written::Failed));
+        if took {
+            let progress = self.outbox.progress(&self.state);
+            if progress.0.is_some() {
+                self.afterwards.get_or_insert_default().progress = progress;
+            }
+        }
+        (took, written.map(|_| ()))
+    }
+
+    /// Reads once. (The transport lies [behind the lock](crate::outbox) for reading as well, so that a sender can
+    /// write.)
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.state.poll_read(cx, buf)
+    }
+
+    /// Counts what the session has received.
+    pub(crate) fn count_received(&mut self, received: Traffic) {
+        if !received.is_empty() {
+            self.state.count(received, Traffic::default());
+        }
+    }
+
+    /// Stores the waker of the owner, which has flushed and is about to sleep until it is woken or a deadline passes.
+    #[inline]
+    pub(crate) fn prepare_sleep(
+        &mut self,
+        cx: &Context<'_>,
+        write_blocked: bool,
+    ) -> Result<Sleep, Failure> {
+        let state = &mut *self.state;
+        if let Some(cut) = state.cut {
+            return Err(cut.into());
+        }
+        if state.is_transport_gone() {
+            // The transport was given up while a handler ran, and all bytes kept from it have been read.
+            return Err(ProtocolError::CloseTimeout.into());
+        }
+        if !write_blocked && !state.is_idle() {
+            return Ok(Sleep::NotYet);
+        }
+        if let Some(replaced) = state.sleep_owner(cx.waker()) {
+            self.afterwards.get_or_insert_default().replaced = Some(replaced);
+        }
+        state.blocked = write_blocked;
+        Ok(Sleep::Until(state.outbound.poll_timeout()))
+    }
+
+    /// Returns whether to read the transport, and whether to shut its write side down.
+    pub(crate) fn wants(&self) -> Wants {
+        let outbound = &self.state.outbound;
+        Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
+    }
+}
+
+impl Drop for Afterwards {
+    fn drop(&mut self) {
+        mem::take(&mut self.progress).notify();
     }
 }
 

@@ -5,7 +5,7 @@
 //! a reference, with the number of own bytes in front of it. So a broadcast takes one copy of a long message, however
 //! many connections wait for their peers. One vectored write takes several pieces of the queue.
 
-use std::{collections::VecDeque, io::IoSlice};
+use std::{collections::VecDeque, io::IoSlice, mem};
 
 use bytes::{Buf, BytesMut};
 use prism_core::{Output, PreparedMessage};
@@ -14,6 +14,7 @@ use crate::outbox::{budget::BudgetEntry, queue::frame::FrameBytes};
 
 pub(crate) mod counted;
 pub(crate) mod frame;
+pub(crate) mod sequence;
 #[cfg(test)]
 mod tests;
 
@@ -100,7 +101,7 @@ impl SendQueue {
         let mut written = self.front_written;
         let up_to_last_frame = self.frames.iter().flat_map(|frame| {
             let own_before = own.split_off(..frame.own_before).unwrap_or_default();
-            let [header, payload] = frame.bytes.rest(std::mem::take(&mut written));
+            let [header, payload] = frame.bytes.rest(mem::take(&mut written));
             [own_before, header, payload]
         });
         let after_frames = [&self.own[self.own_before_frames..], tail];
@@ -136,6 +137,32 @@ impl SendQueue {
         self.advance(written);
     }
 
+    /// Appends a message to the last frames, if it follows them directly. Returns whether it was appended.
+    fn extend_last(&mut self, message: &PreparedMessage) -> bool {
+        // What is written in part, or counted in a budget, stays a frame by itself.
+        let is_whole = self.front_written == 0 && self.entry.is_none();
+        if !is_whole || self.own.len() > self.own_before_frames {
+            return false;
+        }
+        let extends = self.frames.back_mut().is_some_and(|last| last.bytes.extend_with(message));
+        if extends {
+            self.frame_bytes += message.frame().len();
+        }
+        extends
+    }
+
+    /// Turns sequences into their frames: for a peer that does not take all of them at once.
+    fn separate_frames(&mut self) {
+        if !self.frames.iter().any(|frame| frame.bytes.is_sequence()) {
+            return;
+        }
+        for Frame { mut own_before, bytes } in mem::take(&mut self.frames) {
+            for bytes in bytes.into_frames() {
+                self.frames.push_back(Frame { own_before: mem::take(&mut own_before), bytes });
+            }
+        }
+    }
+
     /// Removes the first `count` bytes, which have been written.
     pub(crate) fn advance(&mut self, mut count: usize) {
         if let Some(entry) = &mut self.entry {
@@ -149,6 +176,10 @@ impl SendQueue {
             self.own_before_frames -= own;
             count -= own;
             let left = frame.bytes.len() - self.front_written;
+            if count < left && frame.bytes.is_sequence() {
+                self.separate_frames();
+                continue;
+            }
             if count < left {
                 self.frame_bytes -= count;
                 self.front_written += count;
@@ -162,12 +193,17 @@ impl SendQueue {
             }
             self.frames.pop_front();
         }
-        self.own.advance(count);
-        self.dead += count;
+        if count == self.own.len() {
+            self.own.clear(); // this cuts nothing off
+        } else {
+            self.own.advance(count);
+            self.dead += count;
+        }
     }
 
     /// Drops the oldest droppable frame of which nothing has been written. Returns whether there was one.
     pub(crate) fn drop_oldest(&mut self) -> bool {
+        self.separate_frames();
         let unwritten = usize::from(self.front_written > 0)..self.frames.len();
         let is_droppable = |&at: &usize| self.frames[at].bytes.is_droppable();
         let Some(oldest) = unwritten.into_iter().find(is_droppable) else { return false };
@@ -190,11 +226,14 @@ impl SendQueue {
             self.leave_budget();
         }
         self.frames.clear();
-        (self.own_before_frames, self.frame_bytes, self.front_written, self.dead) = (0, 0, 0, 0);
+        (self.own_before_frames, self.frame_bytes, self.front_written) = (0, 0, 0);
         self.own.clear();
-        // `advance` has cut written bytes off the buffer's front. Asked for more capacity than it has, the buffer
-        // reclaims that memory.
-        let _ = self.own.try_reclaim(self.own.capacity() + 1);
+        if self.dead > 0 {
+            // `advance` has cut written bytes off the buffer's front. Asked for more capacity than it has, the buffer
+            // reclaims that memory.
+            let _ = self.own.try_reclaim(self.own.capacity() + 1);
+            self.dead = 0;
+        }
     }
 
     /// Makes room for this many more own bytes.
@@ -222,7 +261,12 @@ impl SendQueue {
 
     /// Returns the number of bytes of memory that the queue has, without the frames' bytes.
     pub(crate) fn capacity(&self) -> usize {
-        self.own.capacity() + self.dead + self.frames.capacity() * size_of::<Frame>()
+        self.own_capacity() + self.frames.capacity() * size_of::<Frame>()
+    }
+
+    /// Returns the number of bytes of memory that the queue has for its own bytes.
+    pub(crate) fn own_capacity(&self) -> usize {
+        self.own.capacity() + self.dead
     }
 
     /// Returns an output whose messages can be [dropped](Self::drop_oldest), because each is a frame.
@@ -261,7 +305,7 @@ impl Output for SendQueue {
         let frame = message.frame();
         if frame.len() < MIN_SHARED {
             self.copy(frame);
-        } else {
+        } else if !self.extend_last(message) {
             self.push(message.clone().into());
         }
     }

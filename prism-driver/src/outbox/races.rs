@@ -148,8 +148,8 @@ fn write_until(connection: &Connection, done: impl Fn() -> bool) {
     let outbox = connection.outbox();
     block_on(poll_fn(|cx| {
         loop {
-            let (_, written) = outbox.poll_write(cx);
-            match outbox.prepare_sleep(cx, written.is_pending()) {
+            let (_, written) = outbox.step().poll_write(cx);
+            match outbox.step().prepare_sleep(cx, written.is_pending()) {
                 Ok(Sleep::NotYet) => {}
                 Ok(Sleep::Until(_)) if done() => return Poll::Ready(()),
                 Ok(Sleep::Until(_)) => return Poll::Pending,
@@ -259,7 +259,7 @@ fn handle_wake_ups_until(connection: &Connection, done: impl Fn() -> bool) {
             if outbox.take_woken() && done() {
                 return Poll::Ready(());
             }
-            match outbox.prepare_sleep(cx, false).unwrap() {
+            match outbox.step().prepare_sleep(cx, false).unwrap() {
                 Sleep::Until(_) if outbox.is_woken() => outbox.set_awake(),
                 Sleep::Until(_) => return Poll::Pending,
                 Sleep::NotYet => unreachable!("nothing is unsent"),

@@ -2,7 +2,7 @@
 
 use std::task::{Poll, Waker};
 
-use prism_core::{SendError, deflate::Compressed};
+use prism_core::{Message, SendError, deflate::Compressed};
 
 use crate::{
     error::TrySendError,
@@ -49,7 +49,7 @@ impl Outbox {
     /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
     ///
     /// The message is sent as it is: see [`compresses`](Self::compresses).
-    #[inline(always)] // A call would make an echo 5 % slower.
+    #[inline(never)]
     pub(crate) fn send(
         &self,
         message: &mut Source<'_>,
@@ -60,14 +60,16 @@ impl Outbox {
         Ok(after_send(&mut state))
     }
 
-    /// Does what [`send`](Self::send) does, without a copy of its code in each caller.
-    #[inline(never)]
-    pub(crate) fn send_as_it_is(
+    /// Does the same for a message that is [short](crate::outbox::source::Source::as_short), as most are.
+    #[inline(always)] // into the only function that calls this
+    pub(crate) fn send_short(
         &self,
-        message: &mut Source<'_>,
+        message: Message<'_>,
         when_full: WhenFull,
     ) -> Result<AfterSend, TrySendError> {
-        self.send(message, when_full)
+        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
+        state.send_short(message).map_err(TrySendError::Refused)?;
+        Ok(after_send(&mut state))
     }
 
     /// Returns whether messages are to be compressed before they are sent.
@@ -179,7 +181,7 @@ fn after_send(state: &mut OutboxState) -> AfterSend {
 #[inline(always)]
 fn after_append(state: &mut OutboxState) -> AfterSend {
     // An owner that is awake writes, and enforces the budget.
-    if state.owner.is_none() { AfterSend::Nothing } else { for_sleeping_owner(state) }
+    if state.owner_sleeps { for_sleeping_owner(state) } else { AfterSend::Nothing }
 }
 
 #[inline(never)] // A copy in each caller would make an echo 1 % slower.
@@ -193,7 +195,7 @@ fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
         return if is_over { AfterSend::EnforceBudget } else { AfterSend::Nothing };
     }
     match batch_number::current() {
-        None => state.owner.take().map_or(AfterSend::Nothing, AfterSend::WakeOwner),
+        None => state.take_sleeping_owner().map_or(AfterSend::Nothing, AfterSend::WakeOwner),
         Some(number) if state.batch == number => AfterSend::Nothing,
         Some(number) => {
             state.batch = number;

@@ -11,6 +11,8 @@ const CLOSED: u8 = 1;
 const TOO_SLOW: u8 = 4;
 /// The application has woken the handler.
 const WOKEN: u8 = 2;
+/// A handler still ran when the transport was gone. This is no signal for the session, but there is room for it.
+const STUCK: u8 = 8;
 
 #[derive(Default)]
 pub(crate) struct Signals(AtomicU8);
@@ -18,7 +20,7 @@ pub(crate) struct Signals(AtomicU8);
 impl Signals {
     /// Returns whether any signal is set.
     pub(crate) fn is_any(&self) -> bool {
-        self.load() != 0
+        self.load() & !STUCK != 0
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -40,7 +42,7 @@ impl Signals {
 
     /// Returns whether the handler was woken, and we have not closed.
     pub(crate) fn is_only_woken(&self) -> bool {
-        self.load() == WOKEN
+        self.load() & !STUCK == WOKEN
     }
 
     pub(crate) fn set_woken(&self) {
@@ -51,6 +53,15 @@ impl Signals {
     /// before is visible to the caller.
     pub(crate) fn take_woken(&self) -> bool {
         self.0.fetch_and(!WOKEN, Ordering::AcqRel) & WOKEN != 0
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.load() & STUCK != 0
+    }
+
+    /// Notes that a handler still runs though the transport is gone. Returns whether that is new.
+    pub(crate) fn set_stuck(&self) -> bool {
+        self.0.fetch_or(STUCK, Ordering::Relaxed) & STUCK == 0
     }
 
     fn load(&self) -> u8 {

@@ -5,7 +5,7 @@ use std::mem;
 use bytes::{Bytes, BytesMut};
 use prism_core::{Message, OpCode, PreparedMessage};
 
-use crate::outbox::queue::frame::FrameBytes;
+use crate::outbox::queue::{MIN_SHARED, frame::FrameBytes};
 
 /// From this size on (in bytes), a payload goes to the transport without a copy, if nothing waits ahead of it and it
 /// needs no mask: the copy would cost more than another write. Bytes that have to wait are taken from the sender, if it
@@ -72,6 +72,17 @@ impl<'m> Source<'m> {
                 Message::Binary(bytes) => Payload::PlainBinary(bytes),
             }),
             Self::Prepared(message) | Self::PlainPrepared(message) => Self::PlainPrepared(message),
+        }
+    }
+
+    /// Returns the message if it is so short that it is always copied.
+    #[inline(always)]
+    pub(crate) const fn as_short(&self) -> Option<Message<'m>> {
+        match self {
+            Self::Payload(Payload::Message(message)) if message.as_bytes().len() < MIN_SHARED => {
+                Some(*message)
+            }
+            _ => None,
         }
     }
 

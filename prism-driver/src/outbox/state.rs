@@ -37,16 +37,16 @@ pub(crate) struct OutboxState {
     /// Whether the transport has taken something since the owner last asked.
     pub(super) took: bool,
     pub(crate) when_slow: WhenSlow,
-    /// The task that owns the connection, while it sleeps.
-    pub(crate) owner: Option<Waker>,
+    /// The waker of the task that owns the connection, see [`owner_waker`](crate::outbox::owner_waker).
+    pub(super) owner: Option<Waker>,
+    /// Whether that task sleeps.
+    pub(super) owner_sleeps: bool,
     /// Whether the transport is to wake the owner when it takes more.
     pub(crate) blocked: bool,
     /// The number of the last batch that this connection was added to.
     pub(crate) batch: u64,
     pub(crate) cut: Option<Cut>,
     pub(crate) end: End,
-    /// The transport is gone, and a handler still runs.
-    pub(super) stuck: bool,
     /// Where the connection is counted, if it is a server's.
     pub(super) stats: Option<Arc<RouteStats>>,
     /// How many messages have been sent that are not [counted](crate::outbox::traffic) yet.
@@ -112,11 +112,11 @@ impl OutboxState {
             took: false,
             when_slow,
             owner: None,
+            owner_sleeps: false,
             blocked: false,
             batch: 0,
             cut: None,
             end: End::NotYet,
-            stuck: false,
             stats: None,
             uncounted: 0,
             cold: headers
@@ -132,18 +132,23 @@ impl OutboxState {
     // ---- the bytes to be sent
 
     /// Sends a message. A large one is written at once, as far as the transport takes it.
-    #[inline(always)] // A call would make an echo 4 % slower.
     pub(crate) fn send(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
-            Source::Payload(Payload::Message(short)) if short.as_bytes().len() < MIN_SHARED => {
-                self.encode(|outbound, out| outbound.send(*short, out))
-            }
             Source::Payload(payload) => self.send_long(payload),
             Source::Prepared(message) | Source::PlainPrepared(message) => {
                 self.encode(|outbound, out| outbound.send_prepared(message, out))
             }
         }
+    }
+
+    /// Sends a message that is too short to be shared.
+    #[inline(always)]
+    pub(crate) fn send_short(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        if self.when_slow == WhenSlow::DropOldest {
+            return self.send_droppable(&mut Source::borrowed(message));
+        }
+        self.encode(|outbound, out| outbound.send(message, out))
     }
 
     /// Sends a message that has been compressed.
@@ -173,7 +178,10 @@ impl OutboxState {
         &mut self,
         encode: impl FnOnce(&mut Outbound, &mut SendQueue) -> T,
     ) -> T {
-        let queue = self.queue.get_or_insert_with(buffer_pool::take_send);
+        let queue = self.queue.get_or_insert_with(|| match self.owner_sleeps {
+            false => buffer_pool::take_send(),
+            true => buffer_pool::take_small_send(),
+        });
         let result = encode(&mut self.outbound, queue);
         self.return_memory();
         result

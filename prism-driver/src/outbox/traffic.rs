@@ -91,7 +91,7 @@ impl OutboxState {
         not(feature = "tracing"),
         expect(clippy::needless_pass_by_ref_mut, reason = "only totals change")
     )]
-    fn count(&mut self, received: Traffic, sent: Traffic) {
+    pub(super) fn count(&mut self, received: Traffic, sent: Traffic) {
         self.with_stats(|stats| stats.server.carried(received, sent));
         #[cfg(feature = "tracing")]
         if let Some(totals) = self.cold.as_mut().and_then(|cold| cold.totals.as_mut()) {

@@ -12,7 +12,7 @@ use prism_core::Output;
 use crate::{
     buffer_pool,
     outbox::{
-        queue::{MAX_PIECES, frame::FrameBytes},
+        queue::{MAX_PIECES, frame::FrameBytes, sequence::MAX_JOINED},
         source::{LARGE, Payload},
         state::{OutboxState, Written, noop_waker},
     },
@@ -25,7 +25,7 @@ use crate::{
 
 /// Pieces of up to this many bytes in total are copied into one: many small pieces cost the kernel more than the copy
 /// does, because they are in cached memory.
-const GATHERED: usize = 32 << 10;
+const GATHERED: usize = MAX_JOINED;
 
 /// The maximum number of unread bytes that are kept when the transport is given up: the default limit of a message.
 const UNREAD: usize = 1 << 20;

@@ -13,6 +13,24 @@ pub(crate) enum Room {
     All,
 }
 
+/// The tasks to wake because bytes have left, if any wait, and the room that there is now; `None` if there will be no room
+/// any more.
+#[derive(Default)]
+#[must_use = "the tasks have to be woken when nothing is locked"]
+pub(crate) struct Progress(pub(super) Option<(Arc<Waiters>, Option<Room>)>);
+
+impl Progress {
+    /// Wakes the tasks. The caller must not hold the lock of an outbox.
+    #[cold]
+    pub(crate) fn notify(self) {
+        match self.0 {
+            None => {}
+            Some((waiters, Some(room))) => waiters.notify_progress(room),
+            Some((waiters, None)) => Waiters::notify_all(Some(waiters)),
+        }
+    }
+}
+
 /// The tasks that wait for an event on a connection. Created by the first task that waits, because on most connections
 /// no task ever does. A task asks for this first and checks afterwards whether it has to wait. So a thread that changes
 /// something with the outbox locked, and finds no waiters, has no task to wake.
@@ -29,7 +47,7 @@ pub(crate) struct Waiters {
 impl Waiters {
     /// Wakes tasks because bytes have left and perhaps made room. When nothing is left, all senders that wait for room
     /// are woken: a single one might be a future that is not polled, and would keep the room from the others.
-    pub(crate) fn notify_progress(&self, room: Room) {
+    fn notify_progress(&self, room: Room) {
         self.progress.notify(usize::MAX);
         match room {
             Room::None => {}

@@ -109,6 +109,11 @@ impl<T: DeadlineTimer> Deadlines<T> {
         backlog.is_some_and(|backlog| backlog.progress.is_too_slow(now, limits))
     }
 
+    /// Returns whether something has had to wait for the peer.
+    pub(super) const fn has_backlog(&self) -> bool {
+        self.backlog.is_some()
+    }
+
     /// Notes that something has to wait for the peer.
     pub(super) fn note_blocked(&mut self, connection: &Connection) {
         self.timer.note_stalled(connection);

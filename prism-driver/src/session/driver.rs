@@ -15,7 +15,7 @@ use prism_core::{Inbound, ProtocolError};
 use crate::{
     connection::Connection,
     error::Failure,
-    outbox::owner::Sleep,
+    outbox::owner::{OwnerStep, Sleep},
     session::{
         deadline::{DeadlineTimer, Deadlines},
         events,
@@ -144,12 +144,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
 
     /// Writes the remaining bytes, and shuts the write side down when the protocol calls for it.
     fn poll_write_side(&mut self, cx: &mut Context<'_>, shut: &mut bool) -> WriteSide {
-        let written = self.poll_write(cx);
-        let wants = self.connection.outbox().wants();
-        if written.is_ready() && wants.shutdown && !*shut {
+        let (step, blocked) = self.poll_write(cx);
+        let wants = step.wants();
+        drop(step);
+        if !blocked && wants.shutdown && !*shut {
             *shut = self.poll_shutdown(cx).is_ready();
         }
-        WriteSide { blocked: written.is_pending(), over: *shut && !wants.read }
+        WriteSide { blocked, over: *shut && !wants.read }
     }
 
     /// Writes, reads, and looks at the clock. When a deadline has passed, reads once more before acting on it,
@@ -162,16 +163,19 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     ) -> Poll<Result<(), Failure>> {
         let mut passed = None;
         loop {
-            let blocked = self.poll_write(cx).is_pending();
-            match read_buffer.poll_read(|buf| self.connection.outbox().poll_read(cx, buf))? {
+            let (mut step, blocked) = self.poll_write(cx);
+            match read_buffer.poll_read(|buf| step.poll_read(cx, buf))? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
             }
+            step.count_received(read_buffer.take_uncounted());
             if let Some(now) = passed.take() {
+                drop(step);
                 self.handle_deadline(now, &mut Phase::Reading(inbound))?;
+                step = self.connection.outbox().step();
             }
-            passed = match self.poll_deadline(cx, blocked)? {
+            passed = match self.poll_deadline(cx, step, blocked)? {
                 Poll::Ready(passed) => passed,
                 // If the handler is woken later, this task is woken, too.
                 Poll::Pending if self.connection.outbox().is_woken() => {
@@ -197,7 +201,9 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             }
             if self.connection.outbox().wants().read {
                 read_buffer.clear();
-                match read_buffer.poll_read(|buf| self.connection.outbox().poll_read(cx, buf)) {
+                match read_buffer
+                    .poll_read(|buf| self.connection.outbox().step().poll_read(cx, buf))
+                {
                     Poll::Ready(Ok(1..)) => continue,
                     Poll::Ready(Ok(0) | Err(_)) => {
                         self.connection.outbox().receive_eof();
@@ -231,21 +237,25 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         blocked: bool,
         mut phase: Phase<'_>,
     ) -> Poll<Result<(), Failure>> {
-        match ready!(self.poll_deadline(cx, blocked))? {
+        let step = self.connection.outbox().step();
+        match ready!(self.poll_deadline(cx, step, blocked))? {
             Some(now) => Poll::Ready(self.handle_deadline(now, &mut phase)),
             None => Poll::Ready(Ok(())),
         }
     }
 
     /// Sleeps until there is more to write, or until a deadline has passed, in which case it returns the time.
+    #[inline(always)] // so that a step is not moved
     fn poll_deadline(
         &mut self,
         cx: &mut Context<'_>,
+        mut step: OwnerStep<'_>,
         blocked: bool,
     ) -> Poll<Result<Option<Duration>, Failure>> {
-        let Sleep::Until(due) = self.connection.outbox().prepare_sleep(cx, blocked)? else {
+        let Sleep::Until(due) = step.prepare_sleep(cx, blocked)? else {
             return Poll::Ready(Ok(None));
         };
+        drop(step);
         self.deadlines.poll_passed(self.connection, cx, due).map(|now| Ok(Some(now)))
     }
 
@@ -271,16 +281,25 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         Ok(())
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (took, written) = self.connection.outbox().poll_write(cx);
+    /// Writes the unsent bytes. Returns the outbox, which is still locked, and whether something has to wait for the
+    /// peer.
+    #[inline(always)] // so that a step is not moved
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> (OwnerStep<'a>, bool) {
+        let outbox = self.connection.outbox();
+        let mut step = outbox.step();
+        let (took, written) = step.poll_write(cx);
         let blocked = written.is_pending();
-        if took && self.deadlines.note_taken(self.connection, blocked) {
-            self.connection.outbox().note_resumed();
+        if blocked || took && self.deadlines.has_backlog() {
+            drop(step);
+            if took && self.deadlines.note_taken(self.connection, blocked) {
+                outbox.note_resumed();
+            }
+            if blocked {
+                self.deadlines.note_blocked(self.connection);
+            }
+            step = outbox.step();
         }
-        if blocked {
-            self.deadlines.note_blocked(self.connection);
-        }
-        written
+        (step, blocked)
     }
 
     /// Shuts the write side down. A transport that fails to do so has ended it as well.

@@ -72,9 +72,11 @@ impl ReadBuffer {
         read
     }
 
-    /// Returns the received bytes, unless there is no buffer, or the turn is over.
+    /// Returns the received bytes, unless there is nothing to parse, or the turn is over.
     pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
-        self.0.as_deref_mut().map(|buffer| &mut **buffer).filter(|buffer| !buffer.is_held())
+        let is_ready =
+            |buffer: &&mut RecvBuffer| !buffer.is_held() && !buffer.unparsed().is_empty();
+        self.0.as_deref_mut().map(|buffer| &mut **buffer).filter(is_ready)
     }
 
     /// Returns the number of received bytes.

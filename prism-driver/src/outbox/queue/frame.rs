@@ -1,14 +1,15 @@
-//! [`FrameBytes`]: the bytes of a frame that a send queue keeps by reference.
+//! [`FrameBytes`]: the bytes of frames that a send queue keeps by reference.
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use prism_core::{Header, OpCode, PreparedMessage};
 
-use crate::runtime::wakeups;
+use crate::{outbox::queue::sequence::Sequence, runtime::wakeups};
 
 /// A whole frame whose bytes are not copied into a send queue: either a prepared message, which other connections may
-/// share, or a payload that the sender passed by value.
+/// share, or a payload that the sender passed by value. Or several prepared messages that other connections are sent in
+/// the same order.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameBytes(Kind);
 
@@ -19,6 +20,12 @@ enum Kind {
     Undroppable(PreparedMessage),
     /// Boxed, because most frames are prepared, and an entry of a queue should be small.
     Kept(Box<Kept>),
+    /// The first frames of a sequence: this many, with this many bytes.
+    Sequence {
+        sequence: Arc<Sequence>,
+        count: u16,
+        len: u32,
+    },
 }
 
 /// A payload that the sender passed by value, and its header.
@@ -53,6 +60,43 @@ impl FrameBytes {
         Self(Kind::Kept(Box::new(Kept { header, payload, may_have_owner })))
     }
 
+    /// Adds a message that follows this frame, or these frames, if that takes no more memory here, because other
+    /// connections are probably sent the same. Returns whether it was added.
+    pub(super) fn extend_with(&mut self, next: &PreparedMessage) -> bool {
+        match &mut self.0 {
+            Kind::Prepared(first) => {
+                let Some(sequence) = Sequence::beginning_with(first, next) else { return false };
+                let len = first.frame().len() + next.frame().len();
+                self.0 = Kind::Sequence { sequence, count: 2, len: len as u32 };
+                true
+            }
+            Kind::Sequence { sequence, count, len } => {
+                let is_next = sequence.continues_with(*count as usize, *len as usize, next);
+                if is_next {
+                    *count += 1;
+                    *len += next.frame().len() as u32;
+                }
+                is_next
+            }
+            Kind::Undroppable(_) | Kind::Kept(_) => false,
+        }
+    }
+
+    /// Returns whether these are several frames.
+    pub(super) const fn is_sequence(&self) -> bool {
+        matches!(self.0, Kind::Sequence { .. })
+    }
+
+    /// Returns the frames one by one.
+    pub(super) fn into_frames(self) -> Vec<Self> {
+        match &self.0 {
+            Kind::Sequence { sequence, count, .. } => {
+                sequence.frames(*count as usize).cloned().map(Self::from).collect()
+            }
+            _ => vec![self],
+        }
+    }
+
     /// Returns whether the frame may be dropped before any of it has been written.
     pub(super) const fn is_droppable(&self) -> bool {
         !matches!(self.0, Kind::Undroppable(_))
@@ -63,10 +107,11 @@ impl FrameBytes {
         match &self.0 {
             Kind::Prepared(message) | Kind::Undroppable(message) => message.frame().len(),
             Kind::Kept(kept) => kept.header.len() + kept.payload.len(),
+            Kind::Sequence { len, .. } => *len as usize,
         }
     }
 
-    /// Returns what follows the first `written` bytes of the frame, in up to two pieces.
+    /// Returns what follows the first `written` bytes, in up to two pieces.
     pub(crate) fn rest(&self, written: usize) -> [&[u8]; 2] {
         match &self.0 {
             Kind::Prepared(message) | Kind::Undroppable(message) => {
@@ -76,6 +121,9 @@ impl FrameBytes {
                 Some(header) => [header, &kept.payload],
                 None => [&[], &kept.payload[written - kept.header.len()..]],
             },
+            Kind::Sequence { sequence, len, .. } => {
+                [&sequence.joined(*len as usize)[written..], &[]]
+            }
         }
     }
 
@@ -85,6 +133,7 @@ impl FrameBytes {
         let bytes = match &self.0 {
             Kind::Prepared(message) | Kind::Undroppable(message) => message.frame(),
             Kind::Kept(kept) => &kept.payload,
+            Kind::Sequence { sequence, len, .. } => sequence.joined(*len as usize),
         };
         (bytes.as_ptr().addr(), bytes.len())
     }

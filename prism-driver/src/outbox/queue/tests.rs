@@ -66,7 +66,7 @@ fn what_is_left_of_a_single_frame_is_returned_without_a_copy() {
 fn pieces_beyond_one_write_are_left_for_the_next() {
     let mut queue = SendQueue::default();
     let message = PreparedMessage::new(&[7; MIN_SHARED]);
-    (0..MAX_PIECES + 3).for_each(|_| queue.append(&message));
+    (0..MAX_PIECES + 3).for_each(|_| queue.push(message.clone().into()));
     let mut writes = Vec::new();
     while !queue.is_empty() {
         writes.push(pieces_of(&queue, b"").len() / message.frame().len());
@@ -176,5 +176,127 @@ fn append_rest_continues_a_frame_wherever_its_writing_stopped() {
         queue.append_rest(FrameBytes::new(OpCode::Binary, payload.to_vec().into()), unwritten);
         assert_eq!(queue.len(), all.len() - written);
         assert_eq!(pieces_of(&queue, b""), all[written..], "after {written} bytes");
+    }
+}
+
+fn messages(lens: &[usize]) -> Vec<PreparedMessage> {
+    let message = |(i, len): (usize, &usize)| PreparedMessage::new(&vec![i as u8; *len]);
+    lens.iter().enumerate().map(message).collect()
+}
+
+#[test]
+fn queues_that_are_sent_the_same_messages_share_one_copy_of_all_of_them() {
+    let messages = messages(&[MIN_SHARED, 300, 5000, MIN_SHARED]);
+    let mut queues = [(); 3].map(|()| SendQueue::default());
+    for message in &messages {
+        queues.iter_mut().for_each(|queue| queue.append(message));
+    }
+    let all: Vec<u8> = messages.iter().flat_map(|message| message.frame().to_vec()).collect();
+    let [first, others @ ..] = &queues;
+    assert_eq!(first.contiguous(), Some(&all[..]));
+    for other in others {
+        assert!(std::ptr::eq(other.contiguous().unwrap(), first.contiguous().unwrap()));
+        assert_eq!(other.frames().count(), 1);
+    }
+}
+
+#[test]
+fn a_queue_that_missed_a_message_or_got_another_shares_only_what_came_before() {
+    let messages = messages(&[300; 4]);
+    let [a, b, c, d] = &messages[..] else { unreachable!() };
+    let mut queues = [(); 4].map(|()| SendQueue::default());
+    let sent = [vec![a, b, c, d], vec![a, c, d], vec![a, b, d, c], vec![b, a]];
+    for (queue, sent) in queues.iter_mut().zip(&sent) {
+        sent.iter().for_each(|message| queue.append(message));
+    }
+    for (queue, sent) in queues.iter().zip(&sent) {
+        let all: Vec<u8> = sent.iter().flat_map(|message| message.frame().to_vec()).collect();
+        assert_eq!(pieces_of(queue, b""), all);
+    }
+}
+
+#[test]
+fn joined_frames_are_not_extended() {
+    let messages = messages(&[300; 3]);
+    let mut queues = [(); 2].map(|()| SendQueue::default());
+    for queue in &mut queues {
+        messages[..2].iter().for_each(|message| queue.append(message));
+    }
+    assert!(queues[0].contiguous().is_some(), "this joins the first two");
+    queues.iter_mut().for_each(|queue| queue.append(&messages[2]));
+    for queue in &queues {
+        assert_eq!((queue.frames().count(), pieces_of(queue, b"").len()), (2, 3 * 304));
+    }
+}
+
+#[test]
+fn frames_of_which_the_peer_takes_a_part_can_be_dropped_one_by_one() {
+    let messages = messages(&[300; 4]);
+    let mut queue = SendQueue::default();
+    messages.iter().for_each(|message| queue.append(message));
+    queue.advance(304 + 1);
+    assert!(queue.drop_oldest());
+    let left = [&messages[1].frame()[1..], messages[3].frame()].concat();
+    assert_eq!(pieces_of(&queue, b""), left);
+    assert!(queue.drop_oldest() && !queue.drop_oldest(), "of one frame a part has been written");
+}
+
+#[test]
+fn whatever_queues_are_sent_and_however_they_are_written_all_bytes_are_there() {
+    for seed in 0..30 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let messages = messages(&[300, 400, 20, 14 << 10, 300, 33 << 10, 256]);
+        let mut queues: [(SendQueue, Vec<u8>); 3] = Default::default();
+        for _ in 0..30 {
+            let message = &messages[random.usize(..messages.len())];
+            for (queue, all) in &mut queues {
+                match random.u8(..12) {
+                    0 => {
+                        queue.buffer().extend_from_slice(b"own");
+                        all.extend_from_slice(b"own");
+                    }
+                    1 => {
+                        let written = random.usize(..=pieces_of(queue, b"").len());
+                        queue.advance(written);
+                        all.drain(..written);
+                    }
+                    2 => queue.clear(),
+                    3 => continue,
+                    _ => {
+                        queue.append(message);
+                        all.extend_from_slice(message.frame());
+                    }
+                }
+                if queue.is_empty() {
+                    all.clear();
+                }
+                assert_eq!(queue.len(), all.len(), "seed {seed}");
+                let pieces = pieces_of(queue, b"");
+                assert!(all.starts_with(&pieces), "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_threads_that_send_in_different_orders_mix_up_nothing() {
+    let messages = messages(&[300; 8]);
+    for seed in 0..200 {
+        let send = |offset: usize| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut order: Vec<_> = messages.iter().cycle().skip(offset).take(8).collect();
+            random.shuffle(&mut order[2..]);
+            let mut queues = [(); 4].map(|()| SendQueue::default());
+            for message in &order {
+                queues.iter_mut().for_each(|queue| queue.append(message));
+            }
+            let all: Vec<u8> = order.iter().flat_map(|message| message.frame().to_vec()).collect();
+            queues.iter().all(|queue| queue.contiguous() == Some(&all[..]))
+        };
+        let all_right = std::thread::scope(|scope| {
+            let threads = [0, 3].map(|offset| scope.spawn(move || send(offset)));
+            threads.map(|thread| thread.join().expect("it does not panic"))
+        });
+        assert_eq!(all_right, [true, true], "seed {seed}");
     }
 }
