@@ -4,6 +4,9 @@
 //! load echo|handshakes|broadcast|slow|memory|stalled|idle|crowd ADDR --pid PID [--connections N] [--silent N]
 //!      [--payload BYTES] [--depth N] [--warm-up SECONDS] [--seconds SECONDS] [--fresh]
 //!      [--deflate] [--takeover] [--tls] [--resume] [--http2 N]
+//!      [--poll] [--peak]
+//! load open-loop ADDR --pid PID --rate PER_SECOND [--connections N] [--payload BYTES] [--warm-up SECONDS]
+//!      [--seconds SECONDS]
 //! load talk|ping|arrivals ADDR --pid PID [--path PATH] [--every SECONDS] [--warm-up SECONDS]
 //!      [--seconds SECONDS]
 //! load flood ADDR --kind empty|fragments|large|bombs|blocks|final-blocks|pings [--connections N] [--seconds SECONDS]
@@ -22,11 +25,12 @@
 //! - `slow` is a broadcast, and prints `P50_NS P99_NS`, how long the last reader waits for a message, the
 //!   server's bytes of memory, and the number of dropped deliveries.
 //! - `crowd` prints bytes per connection at the peak, in all and beyond idle.
-//! - `talk`, `ping` and `arrivals` print `COUNT P50_NS P99_NS MAX_NS BUSY`. The last is the share of a core
-//!   that the server used.
+//! - `talk`, `ping` and `arrivals` print `COUNT P50_NS P99_NS P999_NS MAX_NS BUSY`. The last is the share of a
+//!   core that the server used.
+//! - `open-loop` prints the same with `LATE_NS` before `BUSY`: the 99th percentile of how late messages were sent.
 //! - `flood` prints bytes per second, `askers` answered lines per second, and `renewals` the number of dropped
 //!   peers. Each first prints a line when it has begun.
-//! - `authorize` first prints a line when it has begun, and then `COUNT P50_NS P99_NS MAX_NS LEFT GROWTH`: of the
+//! - `authorize` first prints a line when it has begun, and then `COUNT P50_NS P99_NS P999_NS MAX_NS LEFT GROWTH`: of the
 //!   handshakes, the number of clients that left, and the growth of the server's memory in bytes.
 //! - `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
 //!
@@ -35,6 +39,9 @@
 //! With `--deflate` or `--takeover`, the modes `echo`, `broadcast` and `memory` offer compression, without or with
 //! context takeover of the server's messages, and send JSON. `echo` and `broadcast` then add the median length of the
 //! payloads of replies, and the bits of their window.
+//!
+//! With `--poll`, the mode `echo` never sleeps, and with `--peak` it adds the server's bytes of memory at the peak: for each
+//! connection, beyond that with 64 others, and in all.
 //!
 //! With `--tls`, the modes `echo`, `memory` and `handshakes` speak TLS 1.3; with `--resume`, a handshake resumes the session of
 //! an earlier connection.
@@ -45,8 +52,8 @@ use std::{error::Error, net::SocketAddr, time::Duration};
 
 use prism_bench::load::{
     ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Compressed, Content, Crowd,
-    Deliveries, Echo, Flood, Handshakes, Http2, Idle, Latency, Memory, Payload, Process, Renewals,
-    Residents, Sample, Talk, Tls,
+    Deliveries, Echo, Flood, Handshakes, Http2, Idle, Latency, Memory, OpenLoop, Payload, Process,
+    Renewals, Residents, Sample, Talk, Tls,
 };
 
 /// How long to wait for the last handshakes.
@@ -67,6 +74,9 @@ struct Arguments {
     depth: usize,
     warm_up: Duration,
     duration: Duration,
+    polls: bool,
+    peak: bool,
+    rate: f64,
     fresh: bool,
     together: bool,
     some_leave: bool,
@@ -82,8 +92,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.mode.as_str() {
         "echo" => {
             let content = arguments.content();
-            let echo = Echo { connections, content, tls, depth, warm_up, duration };
-            println!("{}", echo.run(address, server)?);
+            let polls = arguments.polls;
+            let echo = Echo { connections, content, tls, depth, polls, warm_up, duration };
+            if arguments.peak {
+                let (measured, peak) = echo.run_with_peak(address, server)?;
+                println!("{measured} {peak}");
+            } else {
+                println!("{}", echo.run(address, server)?);
+            }
+        }
+        "open-loop" => {
+            let rate = arguments.rate;
+            let open_loop = OpenLoop { connections, payload, rate, warm_up, duration };
+            println!("{}", open_loop.run(address, server)?);
         }
         "handshakes" => {
             println!("{}", Handshakes { warm_up, duration, tls }.run(address, server)?);
@@ -200,6 +221,9 @@ impl Arguments {
             depth: 1,
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(500),
+            polls: false,
+            peak: false,
+            rate: 1000.0,
             fresh: false,
             together: false,
             some_leave: false,
@@ -225,6 +249,9 @@ impl Arguments {
                 "--tls" => arguments.tls = Some(Tls::Full),
                 "--resume" => arguments.tls = Some(Tls::Resumed),
                 "--http2" => arguments.http2 = Some(value()?.parse()?),
+                "--poll" => arguments.polls = true,
+                "--peak" => arguments.peak = true,
+                "--rate" => arguments.rate = value()?.parse()?,
                 "--fresh" => arguments.fresh = true,
                 "--together" => arguments.together = true,
                 "--some-leave" => arguments.some_leave = true,

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! results [--rounds N] [--seconds S] [--warm-up S] [--quick] [--only CELLS] [--servers NAMES] [--prism-binary NAME=PATH]...
-//!         [--page FILE]
+//!         [--slowest PER_SECOND] [--page FILE]
 //! ```
 //!
 //! With `--only` (parts of cells' names, separated by commas), `--servers` (whole names) or
 //! `--prism-binary` (the server program of another build, called NAME) it prints the tables and writes no
-//! page. With `--page` it writes the page into that file, and the plots into the folder `plots` beside it.
+//! page. The cells of latency measure the slowest server's maximum first, unless `--slowest` says what it is, so that several
+//! runs have the same rates. With `--page` it writes the page into that file, and the plots into the folder `plots` beside it.
 
 use std::{
     env,
@@ -17,7 +18,7 @@ use std::{
 };
 
 use prism_bench::report::{
-    CELLS, Cell, ONCE, Row, Section, Table, Timing, contestants, measure, write_page,
+    CELLS, Cell, Maximum, ONCE, Row, Section, Table, Timing, contestants, measure, write_page,
 };
 
 struct Arguments {
@@ -26,6 +27,7 @@ struct Arguments {
     only: Vec<String>,
     servers: Vec<String>,
     builds: Vec<(String, PathBuf)>,
+    slowest: Option<f64>,
     page: Option<PathBuf>,
 }
 
@@ -36,8 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
     build_programs()?;
     let mut tables = Vec::new();
+    let mut maximum = arguments.slowest.map(|per_second| Maximum { server: None, per_second });
     for cell in CELLS.iter().filter(|cell| arguments.includes(cell.name)) {
-        let table = run(cell, &arguments)?;
+        let table = run(cell, &arguments, &mut maximum)?;
         println!("{}: {}\n{table}", cell.name, cell.title);
         tables.push(table);
     }
@@ -69,35 +72,63 @@ fn run_once(arguments: &Arguments) -> Vec<Section> {
     sections
 }
 
-/// Runs all rounds of one cell. Every contestant runs once per round.
-fn run(cell: &'static Cell, arguments: &Arguments) -> Result<Table, Box<dyn Error>> {
+/// Runs all rounds of one cell. Every contestant runs once per round. The first cell with a fixed rate sets the maximum, unless
+/// it is known.
+fn run(
+    cell: &'static Cell,
+    arguments: &Arguments,
+    maximum: &mut Option<Maximum>,
+) -> Result<Table, Box<dyn Error>> {
     let contestants = contestants(cell, &arguments.servers, &arguments.builds)?;
+    let (mut rate, mut note) = (None, None);
+    if let Some(share) = cell.share {
+        let known = match maximum.take() {
+            Some(known) => known,
+            None => Maximum::of_slowest(&contestants, arguments.timing)?,
+        };
+        let (per_second, text) = maximum.insert(known).rate(share);
+        (rate, note) = (Some(per_second), Some(text));
+    }
     let row = |contestant| Row { contestant, rounds: Vec::new() };
     let mut rows: Vec<_> = contestants.into_iter().map(row).collect();
     for round in 1..=arguments.rounds {
         eprint!("\r{}: round {round} of {} ", cell.name, arguments.rounds);
         for row in &mut rows {
-            match measure(cell, &row.contestant, arguments.timing) {
+            match measure(cell, &row.contestant, arguments.timing, rate) {
                 Ok(values) => row.rounds.push(values),
                 Err(error) => eprintln!("{} failed: {error}", row.contestant.label),
             }
         }
     }
     eprintln!();
-    Ok(Table::new(cell, rows))
+    Ok(Table { note, ..Table::new(cell, rows) })
 }
 
 /// Builds the other programs, because `cargo run` builds only this one.
 fn build_programs() -> Result<(), Box<dyn Error>> {
     let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
-    let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--manifest-path"]);
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    let build = || {
+        let mut command = Command::new(&cargo);
+        command.args(["build", "--release", "--manifest-path"]);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        command
+    };
+    let mut command = build();
     command.args(["--bin", "server", "--bin", "load", "--bin", "codec", "--bin", "instructions"]);
     command.args(["--bin", "rooms", "--bin", "example-chat", "--bin", "example-rooms"]);
     if !cfg!(feature = "peers") {
         command.args(["--no-default-features", "--features", "servers"]);
     }
+    succeed(&mut command)?;
+    if cfg!(feature = "peers") {
+        // By itself, so that it does not change the others' features.
+        let mut command = build();
+        succeed(command.args(["--package", "bench-actix-ws"]))?;
+    }
+    Ok(())
+}
+
+fn succeed(command: &mut Command) -> Result<(), Box<dyn Error>> {
     if command.status()?.success() { Ok(()) } else { exit(1) }
 }
 
@@ -109,6 +140,7 @@ impl Arguments {
             only: Vec::new(),
             servers: Vec::new(),
             builds: Vec::new(),
+            slowest: None,
             page: None,
         };
         let mut words = env::args().skip(1);
@@ -129,6 +161,7 @@ impl Arguments {
                     let (name, path) = value.split_once('=').ok_or("--prism-binary NAME=PATH")?;
                     arguments.builds.push((name.to_owned(), path.into()));
                 }
+                "--slowest" => arguments.slowest = Some(value()?.parse()?),
                 "--page" => arguments.page = Some(value()?.into()),
                 _ => return Err(format!("unknown argument {word}").into()),
             }

@@ -50,7 +50,7 @@ impl Crowd {
 }
 
 /// Returns the server's memory at rest, and resets its peak.
-fn settled(server: Process) -> io::Result<u64> {
+pub(super) fn settled(server: Process) -> io::Result<u64> {
     thread::sleep(SETTLE);
     server.forget_peak()?;
     server.peak()

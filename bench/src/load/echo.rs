@@ -21,6 +21,8 @@ pub struct Echo {
     pub tls: Option<Tls>,
     /// How many messages are in flight on each.
     pub depth: usize,
+    /// Whether to look for replies without sleeping, because the server would pay for waking this process.
+    pub polls: bool,
     /// How long it runs before it counts.
     pub warm_up: Duration,
     /// How long it counts.
@@ -48,7 +50,11 @@ impl Echo {
         let mut span = Span::start(server, self.warm_up, self.duration);
         let mut count = 0;
         loop {
-            poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+            if self.polls {
+                client::watch(&mut poll, &mut events)?;
+            } else {
+                poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+            }
             for event in &events {
                 let client = &mut clients[event.token().0];
                 let replies =

@@ -11,6 +11,8 @@ pub struct Latency {
     pub p50: Duration,
     /// The 99th percentile.
     pub p99: Duration,
+    /// The 99.9th percentile.
+    pub p999: Duration,
     /// The longest.
     pub max: Duration,
 }
@@ -21,15 +23,16 @@ impl Latency {
     pub fn of(mut durations: Vec<Duration>) -> Option<Self> {
         durations.sort_unstable();
         let (count, max) = (durations.len(), *durations.last()?);
-        let at = |percent| durations[(count - 1) * percent / 100];
-        Some(Self { count, p50: at(50), p99: at(99), max })
+        let at = |permille| durations[(count - 1) * permille / 1000];
+        Some(Self { count, p50: at(500), p99: at(990), p999: at(999), max })
     }
 }
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [p50, p99, max] = [self.p50, self.p99, self.max].map(|duration| duration.as_nanos());
-        write!(f, "{} {p50} {p99} {max}", self.count)
+        let durations = [self.p50, self.p99, self.p999, self.max];
+        let [p50, p99, p999, max] = durations.map(|duration| duration.as_nanos());
+        write!(f, "{} {p50} {p99} {p999} {max}", self.count)
     }
 }
 
@@ -38,10 +41,10 @@ impl FromStr for Latency {
 
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let mut words = line.split_whitespace();
-        let mut next = || words.next().ok_or("a latency has four numbers");
+        let mut next = || words.next().ok_or("a latency has five numbers");
         let count = next()?.parse()?;
         let mut duration = || Ok::<_, Self::Err>(Duration::from_nanos(next()?.parse()?));
-        Ok(Self { count, p50: duration()?, p99: duration()?, max: duration()? })
+        Ok(Self { count, p50: duration()?, p99: duration()?, p999: duration()?, max: duration()? })
     }
 }
 
@@ -50,10 +53,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_of_a_hundred_durations() {
-        let latency = Latency::of((0..=100).map(Duration::from_millis).collect()).unwrap();
-        let [p50, p99, max] = [50, 99, 100].map(Duration::from_millis);
-        assert_eq!(latency.to_string(), Latency { count: 101, p50, p99, max }.to_string());
+    fn quantiles_of_a_thousand_durations() {
+        let latency = Latency::of((0..=1000).map(Duration::from_millis).collect()).unwrap();
+        let [p50, p99, p999, max] = [500, 990, 999, 1000].map(Duration::from_millis);
+        assert_eq!(latency.to_string(), Latency { count: 1001, p50, p99, p999, max }.to_string());
         let read: Latency = latency.to_string().parse().unwrap();
         assert_eq!(read.to_string(), latency.to_string());
         assert!(Latency::of(vec![]).is_none());

@@ -17,7 +17,9 @@ mod http2;
 mod idle;
 mod latency;
 mod measured;
+mod open_loop;
 mod payload;
+mod peak;
 mod process;
 mod reader;
 mod renewals;
@@ -43,7 +45,9 @@ pub use self::{
     idle::{Idle, Memory},
     latency::Latency,
     measured::{Measured, Replies},
+    open_loop::{AtRate, OpenLoop},
     payload::Payload,
+    peak::Peak,
     process::{CpuTime, Process},
     renewals::Renewals,
     rooms::{Askers, Question, Residents},

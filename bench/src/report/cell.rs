@@ -15,6 +15,8 @@ pub struct Cell {
     pub(super) mode: Mode,
     /// Arguments of the load generator: its mode, and what to send.
     load: &'static [&'static str],
+    /// The rate, as a share of the slowest server's maximum, if it is fixed.
+    pub share: Option<f64>,
 }
 
 /// The kind of load, and its group on the page.
@@ -22,6 +24,12 @@ pub struct Cell {
 pub(super) enum Kind {
     /// One message in flight.
     Echo,
+    /// One connection, with one message in flight.
+    Single,
+    /// A short text on many connections, in the shape of a public leaderboard, and the memory for it.
+    Board,
+    /// A fixed rate, and how long messages take.
+    Latency,
     /// Several messages in flight, so that gathering replies shows.
     DeepEcho,
     /// The same with compressed JSON.
@@ -58,11 +66,17 @@ impl Cell {
         kind: Kind,
         load: &'static [&'static str],
     ) -> Self {
-        Self { name, title, kind, mode: Mode::Echo, load }
+        Self { name, title, kind, mode: Mode::Echo, load, share: None }
     }
 
     pub(super) const fn in_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// Puts load on the server at a fixed rate, which is this share of the slowest server's maximum.
+    pub(super) const fn at(mut self, share: f64) -> Self {
+        self.share = Some(share);
         self
     }
 
@@ -71,6 +85,9 @@ impl Cell {
     pub fn unit(&self) -> &'static str {
         match self.kind {
             Kind::Echo
+            | Kind::Single
+            | Kind::Board
+            | Kind::Latency
             | Kind::DeepEcho
             | Kind::DeflateEcho
             | Kind::DeepDeflateEcho
@@ -96,6 +113,9 @@ impl Cell {
         let (bare, axum) = (server.name.starts_with("bare"), server.is_under_axum());
         let takes_part = match self.kind {
             Kind::Echo
+            | Kind::Single
+            | Kind::Board
+            | Kind::Latency
             | Kind::DeepEcho
             | Kind::TlsEcho
             | Kind::Handshakes
@@ -153,6 +173,16 @@ impl Cell {
                 | Kind::Http2Memory
                 | Kind::Http2Stalled
         )
+    }
+
+    /// Returns whether the result is how long messages take.
+    pub(super) fn is_latency(&self) -> bool {
+        self.kind == Kind::Latency
+    }
+
+    /// Returns whether the memory at the peak is part of the result.
+    pub(super) fn has_peak(&self) -> bool {
+        self.kind == Kind::Board
     }
 
     /// Returns whether the length of compressed messages is part of the result.

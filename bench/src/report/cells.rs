@@ -29,6 +29,38 @@ pub const CELLS: &[Cell] = &[
         Kind::DeepEcho,
         &["echo", "--payload", "4096", "--depth", "16"],
     ),
+    Cell::new(
+        "one-x1",
+        "Echo 32 B on one connection",
+        Kind::Single,
+        &["echo", "--connections", "1", "--payload", "32", "--poll"],
+    ),
+    Cell::new(
+        "board-512",
+        "Echo of a text of 5 B on 512 connections",
+        Kind::Board,
+        &["echo", "--connections", "512", "--payload", "text-5", "--poll", "--peak"],
+    ),
+    Cell::new(
+        "board-4096",
+        "Echo of a text of 5 B on 4,096 connections",
+        Kind::Board,
+        &["echo", "--connections", "4096", "--payload", "text-5", "--poll", "--peak"],
+    ),
+    Cell::new(
+        "latency-50",
+        "Echo 32 B at half of the slowest server's maximum",
+        Kind::Latency,
+        &["open-loop", "--connections", "1000", "--payload", "32"],
+    )
+    .at(0.5),
+    Cell::new(
+        "latency-80",
+        "Echo 32 B at 80 % of the slowest server's maximum",
+        Kind::Latency,
+        &["open-loop", "--connections", "1000", "--payload", "32"],
+    )
+    .at(0.8),
     Cell::new("handshakes", "Handshakes", Kind::Handshakes, &["handshakes"]),
     Cell::new(
         "broadcast-x1",
@@ -219,6 +251,14 @@ pub const CELLS: &[Cell] = &[
     )
     .in_mode(Mode::Repeat),
 ];
+
+/// Finds the maximum of a server, for the cells with a fixed rate.
+pub(super) const MAXIMUM: Cell = Cell::new(
+    "latency-maximum",
+    "Echo 32 B on 1,000 connections",
+    Kind::Echo,
+    &["echo", "--connections", "1000", "--payload", "32", "--poll"],
+);
 
 #[cfg(test)]
 mod tests {

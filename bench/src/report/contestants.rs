@@ -51,7 +51,7 @@ pub fn contestants(
     };
     let mut all: Vec<_> = SERVERS
         .iter()
-        .filter(|server| cell.admits(server) && wanted(server))
+        .filter(|server| cell.admits(server) && wanted(server) && server.is_built())
         .map(|server| Contestant {
             label: server.name.to_owned(),
             program: program.clone(),

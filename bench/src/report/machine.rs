@@ -4,7 +4,10 @@ use std::{fs, process::Command};
 
 /// The crates whose versions are named.
 const NAMED: &[&str] = &[
+    "actix-web",
+    "actix-ws",
     "fastwebsockets",
+    "shiguredo_websocket",
     "sockudo-ws",
     "tokio-tungstenite",
     "tokio-websockets",

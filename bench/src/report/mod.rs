@@ -9,6 +9,7 @@ mod floods;
 mod idle;
 mod in_memory;
 mod machine;
+mod maximum;
 mod once;
 mod page;
 mod plots;
@@ -24,6 +25,7 @@ pub use self::{
     cell::Cell,
     cells::CELLS,
     contestants::{Contestant, contestants},
+    maximum::Maximum,
     once::{ONCE, Once, Section},
     page::write_page,
     table::{Row, Table},

@@ -14,6 +14,7 @@ use super::{
     plots,
     table::grouped,
 };
+use crate::servers::SERVERS;
 
 /// The text before the figures.
 const RULES: &str = "\
@@ -37,6 +38,13 @@ const TIE: f64 = 1.1;
 const GROUPS: &[(&str, &str, Kind)] = &[
     ("Echo, 64 connections, one message in flight on each", "echo-x1.svg", Kind::Echo),
     ("Echo, 64 connections, 16 messages in flight on each", "echo-x16.svg", Kind::DeepEcho),
+    ("One connection, with one message in flight", "one.svg", Kind::Single),
+    (
+        "The leaderboard's shape: many connections, with one text of 5 B in flight on each",
+        "board.svg",
+        Kind::Board,
+    ),
+    ("Latency at a fixed rate, on 1,000 connections", "latency.svg", Kind::Latency),
     ("Handshakes, 64 at once", "handshakes.svg", Kind::Handshakes),
     ("Broadcast of 512 B", "broadcast.svg", Kind::Broadcast),
     ("One thread and two", "threads.svg", Kind::Threads),
@@ -95,6 +103,19 @@ const GROUPS: &[(&str, &str, Kind)] = &[
         Kind::Http2Stalled,
     ),
 ];
+
+/// The text before the first table of the leaderboard's shape.
+const BOARD: &str = "\
+The load of the test `echo-ws` of HttpArena, for a server with one thread. The peak is that of the server's anonymous memory
+while this runs: for each connection, by how much it has grown since 64 other connections were opened and used, which stay; and
+in all. (Bun has threads besides the one that serves, on the same core.)";
+
+/// The text before the first table of latency.
+const LATENCY: &str = "\
+Messages are sent at fixed times, whether or not earlier ones have been answered, on one connection after the other. A time is
+from when a message was due until its answer was read, so a late answer also counts for those that wait behind it. First, each
+server's maximum is measured on the same connections, with one message in flight on each. *Sent late* is by how much the load
+generator was late itself.";
 
 /// The text before the first table of compressed messages.
 const DEFLATE: &str = "\
@@ -164,6 +185,8 @@ pub fn write_page(
 /// Returns the text before the first table of these cells.
 const fn text_before(kind: Kind) -> Option<&'static str> {
     match kind {
+        Kind::Board => Some(BOARD),
+        Kind::Latency => Some(LATENCY),
         Kind::DeflateEcho => Some(DEFLATE),
         Kind::TlsEcho => Some(TLS),
         Kind::AxumEcho => Some(AXUM),
@@ -181,8 +204,20 @@ fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
     let Timing { warm_up, seconds } = timing;
     writeln!(page, "- {rounds} rounds of {seconds} s, after {warm_up} s of warm-up")?;
     machine().iter().try_for_each(|line| writeln!(page, "- {line}"))?;
+    let others = SERVERS.iter().filter_map(|server| server.program?.version());
     let versions = versions().into_iter().map(|(name, version)| format!("{name} {version}"));
-    writeln!(page, "- {}", versions.collect::<Vec<_>>().join(", "))
+    let versions = versions.chain(others);
+    writeln!(page, "- {}", versions.collect::<Vec<_>>().join(", "))?;
+    let missing: Vec<_> = SERVERS.iter().filter(|server| !server.is_built()).collect();
+    if !missing.is_empty() {
+        let missing = missing.iter().map(|server| format!("`{}`", server.name));
+        let missing = missing.collect::<Vec<_>>().join(" and ");
+        writeln!(
+            page,
+            "- Not measured, because not built: {missing} (see [README.md](README.md))"
+        )?;
+    }
+    Ok(())
 }
 
 /// Writes the comparison of Prism on tokio, and of `prism-rooms`, with the best peer.

@@ -17,12 +17,25 @@ const TICKS: f64 = 3000.0;
 const LEN: usize = 5;
 const WINDOW_BITS: usize = 6;
 
+/// The columns of values for memory at the peak.
+const PEAK: usize = 5;
+const PEAK_IN_ALL: usize = 6;
+
+/// The columns of values for latency: the 99th percentile is first, because it decides.
+const P99: usize = 0;
+const P50: usize = 1;
+const P999: usize = 2;
+const BUSY_AT_RATE: usize = 3;
+pub(super) const LATE: usize = 4;
+
 /// The results of one cell, best first.
 pub struct Table {
     /// The cell.
     pub cell: &'static Cell,
     /// The results of each contestant.
     pub rows: Vec<Row>,
+    /// What was decided while it was measured.
+    pub note: Option<String>,
 }
 
 /// The results of one contestant.
@@ -66,7 +79,7 @@ impl Table {
     pub fn new(cell: &'static Cell, mut rows: Vec<Row>) -> Self {
         let key = |row: &Row| row.median(0).unwrap_or(f64::INFINITY);
         rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
-        Self { cell, rows }
+        Self { cell, rows, note: None }
     }
 
     /// Returns the columns that are compared, and their names: less is better.
@@ -77,10 +90,18 @@ impl Table {
                 vec![(0, first.into()), (1, second.into())]
             }
             Some([first, _]) => vec![(0, first.into())],
+            None if self.cell.is_latency() => {
+                [(P99, "p99, µs"), (P50, "p50, µs"), (P999, "p99.9, µs")]
+                    .map(|(column, name)| (column, name.into()))
+                    .into()
+            }
             None => {
                 let mut judged = vec![(0, format!("CPU ns per {}", self.cell.unit()))];
                 if self.cell.has_lengths() {
                     judged.push((LEN, "bytes sent".into()));
+                }
+                if self.cell.has_peak() {
+                    judged.push((PEAK, "bytes per connection at the peak".into()));
                 }
                 judged
             }
@@ -116,7 +137,7 @@ impl Table {
     }
 
     fn more_is_better(&self, column: usize) -> bool {
-        self.cell.memory().is_none() && column == 1
+        self.cell.memory().is_none() && !self.cell.is_latency() && column == 1
     }
 
     /// Returns the titles of the columns. The share of the core that the server used is not compared.
@@ -126,10 +147,19 @@ impl Table {
             let judged = if self.cell.judges_both() { "to best peer" } else { "" };
             return vec![first, "to best peer".into(), second, judged.into()];
         }
+        if self.cell.is_latency() {
+            let columns = ["p99, µs", "to best peer", "p50, µs", "to best peer", "p99.9, µs"];
+            let rest = ["to best peer", "server's core used", "sent late, p99, µs"];
+            return columns.into_iter().chain(rest).map(str::to_owned).collect();
+        }
         let mut columns = vec![format!("CPU ns per {}", self.cell.unit())];
         columns.extend(["to best peer", "user", "kernel"].map(str::to_owned));
         if self.cell.has_lengths() {
             columns.extend(["bytes sent", "to best peer", "window"].map(str::to_owned));
+        }
+        if self.cell.has_peak() {
+            let peak = ["peak per connection, bytes", "to best peer", "server's peak, MiB"];
+            columns.extend(peak.map(str::to_owned));
         }
         columns.extend(["per second", "server's core used"].map(str::to_owned));
         columns
@@ -141,14 +171,28 @@ impl Table {
             let second = if self.cell.judges_both() { ratio(1) } else { String::new() };
             return vec![self.value(row, 0), ratio(0), self.value(row, 1), second];
         }
+        let percent = |column| {
+            row.median(column).map_or_else(String::new, |share| format!("{:.0} %", share * 100.0))
+        };
+        if self.cell.is_latency() {
+            let mut line: Vec<_> =
+                [P99, P50, P999].map(|column| [self.value(row, column), ratio(column)]).concat();
+            line.push(percent(BUSY_AT_RATE));
+            line.push(row.median(LATE).map_or_else(String::new, |late| format!("{late:.1}")));
+            return line;
+        }
         let mut line = vec![self.value(row, 0), ratio(0)];
         line.extend(row.split());
         if self.cell.has_lengths() {
             let window = row.median(WINDOW_BITS).map_or_else(String::new, window);
             line.extend([self.value(row, LEN), ratio(LEN), window]);
         }
-        let busy = row.median(2).map_or_else(String::new, |busy| format!("{:.0} %", busy * 100.0));
-        line.extend([self.value(row, 1), busy]);
+        if self.cell.has_peak() {
+            let all = row.median(PEAK_IN_ALL).map(|bytes| bytes / f64::from(1 << 20));
+            let all = all.map_or_else(String::new, |all| format!("{all:.1}"));
+            line.extend([self.value(row, PEAK), ratio(PEAK), all]);
+        }
+        line.extend([self.value(row, 1), percent(2)]);
         line
     }
 
@@ -164,7 +208,7 @@ impl Table {
         let Spread { low, median, high } = spread;
         let wins = !row.contestant.is_yardstick() && self.winner(column) == Some(median);
         let mark = if wins { "**" } else { "" };
-        if column == LEN && low == high {
+        if self.cell.has_lengths() && column == LEN && low == high {
             return format!("{mark}{}{mark}", grouped(median)); // the same in each round
         }
         format!("{mark}{}{mark} ({}–{})", grouped(median), grouped(low), grouped(high))
@@ -181,6 +225,9 @@ impl fmt::Display for Table {
             |column: usize| lines.iter().map(|(_, rest)| rest[column].chars().count()).max();
         let widths: Vec<_> =
             (0..lines[0].1.len()).map(|column| width(column).unwrap_or(0)).collect();
+        if let Some(note) = &self.note {
+            writeln!(f, "{note}\n")?;
+        }
         for (number, (label, rest)) in lines.iter().enumerate() {
             write!(f, "| {label:first$} |")?;
             rest.iter()

@@ -18,6 +18,7 @@ mod hub;
 mod hyper_upgrade;
 mod on_axum;
 mod on_tokio;
+mod other_program;
 mod prism;
 mod prism_axum;
 #[cfg(feature = "peers")]
@@ -31,6 +32,8 @@ mod tungstenite;
 mod wtx;
 #[cfg(feature = "peers")]
 mod yawc;
+
+pub use self::other_program::OtherProgram;
 
 /// The largest message that each accepts, where it is configurable.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -64,6 +67,8 @@ pub struct Server {
     /// Its name on the command line and in the tables.
     pub name: &'static str,
     modes: [Option<Run>; Mode::COUNT],
+    /// The program that it needs, if it is not in this package.
+    pub program: Option<OtherProgram>,
 }
 
 /// All servers.
@@ -110,6 +115,16 @@ pub const SERVERS: &[Server] = &[
     Server::new("bare-tokio", bare::on_tokio).with(Mode::Tls, bare::tls_on_tokio),
     Server::new("bare-smol", bare::on_smol).with(Mode::Tls, bare::tls_on_smol),
     Server::new("bare-async-std", bare::on_async_std).with(Mode::Tls, bare::tls_on_async_std),
+    Server::new("actix-ws", other_program::actix_ws).by(other_program::ACTIX_WS),
+    Server::new("bun", other_program::bun)
+        .by(other_program::BUN)
+        .with(Mode::Broadcast, other_program::bun_broadcast),
+    Server::new("uwebsockets", other_program::uwebsockets)
+        .by(other_program::UWEBSOCKETS)
+        .with(Mode::Broadcast, other_program::uwebsockets_broadcast)
+        .with(Mode::Deflate, other_program::uwebsockets_deflate)
+        .with(Mode::Takeover, other_program::uwebsockets_takeover)
+        .with(Mode::DeflateBroadcast, other_program::uwebsockets_deflate_broadcast),
     #[cfg(feature = "peers")]
     Server::new("fastwebsockets", fastwebsockets::echo),
     #[cfg(feature = "peers")]
@@ -203,7 +218,18 @@ impl Server {
 
     /// Creates a server that does nothing yet.
     const fn that(name: &'static str) -> Self {
-        Self { name, modes: [None; Mode::COUNT] }
+        Self { name, modes: [None; Mode::COUNT], program: None }
+    }
+
+    const fn by(mut self, program: OtherProgram) -> Self {
+        self.program = Some(program);
+        self
+    }
+
+    /// Returns whether everything that it needs has been built.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        self.program.is_none_or(OtherProgram::is_there)
     }
 
     const fn with(mut self, mode: Mode, run: Run) -> Self {
