@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prism_core::{Header, Role, apply_mask};
 
 #[cfg(feature = "peers")]
-use super::{fastwebsockets, sockudo, tokio_websockets, tungstenite, yawc};
+use super::{fastwebsockets, shiguredo, sockudo, tokio_websockets, tungstenite, yawc};
 use super::{
     floor,
     item::{Item, Work},
@@ -37,6 +37,8 @@ pub const LIBRARIES: &[Library] = &[
     Library::new::<sockudo::Reader, sockudo::Writer>("sockudo-ws"),
     #[cfg(feature = "peers")]
     Library::new::<yawc::Reader, yawc::Writer>("yawc"),
+    #[cfg(feature = "peers")]
+    Library { name: "shiguredo", prepare: shiguredo::prepare },
     Library::new::<floor::Reader, floor::Writer>("floor"),
     Library { name: "copy", prepare: yardstick::copy },
     Library { name: "copy+xor", prepare: yardstick::copy_and_xor },

@@ -43,6 +43,8 @@ mod yardstick;
 #[cfg(feature = "peers")]
 mod fastwebsockets;
 #[cfg(feature = "peers")]
+mod shiguredo;
+#[cfg(feature = "peers")]
 mod sockudo;
 #[cfg(feature = "peers")]
 mod tokio_websockets;

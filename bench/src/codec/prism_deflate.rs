@@ -30,12 +30,7 @@ pub(super) fn deflate(item: &Item) -> Batch {
 /// Prepares a server that decompresses the messages of a batch.
 pub(super) fn inflate(item: &Item) -> Batch {
     let messages = json::messages(item.messages, item.len);
-    let mut client =
-        compressing(WebSocket::client(&Config::default(), MaskKeys::new(|keys| keys.fill(0x5a))));
-    let (mut wire, mut out) = (BytesMut::new(), BytesMut::new());
-    for message in &messages {
-        client.send(message, &mut wire).expect("the connection is open");
-    }
+    let (wire, mut out) = (compressed_by_a_client(&messages), BytesMut::new());
     let mut server = compressing(WebSocket::server(&Config::default()));
     let mut input = RecvBuffer::with_capacity(64 << 10);
     Box::new(move || {
@@ -47,6 +42,17 @@ pub(super) fn inflate(item: &Item) -> Batch {
         }
         assert_eq!(seen, messages.len(), "every message arrives");
     })
+}
+
+/// Returns these messages as a client sends them.
+pub(super) fn compressed_by_a_client(messages: &[String]) -> BytesMut {
+    let mut client =
+        compressing(WebSocket::client(&Config::default(), MaskKeys::new(|keys| keys.fill(0x5a))));
+    let mut wire = BytesMut::new();
+    for message in messages {
+        client.send(message, &mut wire).expect("the connection is open");
+    }
+    wire
 }
 
 fn compressing(websocket: WebSocket) -> WebSocket {
