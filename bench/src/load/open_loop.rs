@@ -148,3 +148,58 @@ impl fmt::Display for AtRate {
         write!(f, "{latency} {} {}", late.p99.as_nanos(), sample.busy())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::{TcpListener, TcpStream},
+        thread,
+    };
+
+    use super::*;
+
+    /// How many messages the server below lets wait for each other.
+    const HELD: usize = 50;
+
+    const PAYLOAD: usize = 32;
+
+    /// Echoes, but only when some messages have arrived. So it never answers a client that waits.
+    fn hold(mut stream: TcpStream) -> io::Result<()> {
+        let mut request = [0];
+        let mut end = Vec::new();
+        while !end.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut request)?;
+            end.push(request[0]);
+        }
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")?;
+        let mut masked = [0; (2 + 4 + PAYLOAD) * HELD];
+        let mut answer = [0; 2 + PAYLOAD];
+        answer[..2].copy_from_slice(&[0x82, PAYLOAD as u8]);
+        loop {
+            stream.read_exact(&mut masked)?;
+            stream.write_all(&answer.repeat(HELD))?;
+        }
+    }
+
+    #[test]
+    fn a_late_answer_counts_from_when_its_message_was_due() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || hold(listener.accept()?.0));
+        let open_loop = OpenLoop {
+            connections: 1,
+            payload: Payload { size: PAYLOAD, text: false },
+            rate: 1000.0,
+            warm_up: Duration::ZERO,
+            duration: Duration::from_millis(120),
+        };
+        let measured = open_loop.run(address, Process(std::process::id())).unwrap();
+        // The first of the held messages waits for the last one, which is due that much later.
+        let held = Duration::from_millis(HELD as u64 - 1);
+        assert!(measured.latency.max >= held, "{:?}", measured.latency);
+        assert!(measured.latency.p50 >= held / 4, "{:?}", measured.latency);
+        let ended = server.join().unwrap().unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -20,13 +20,14 @@ const ATTEMPTS: usize = 3;
 /// By how much messages may be sent too late: the 99th percentile, in microseconds.
 const LATEST: f64 = 100.0;
 
-/// Starts a new server, puts the cell's load on it (at this rate, if the cell has a fixed one), and ends it. For memory the
-/// values are bytes per connection, fresh and after an echo. For latency they are the 99th, 50th and 99.9th percentile, the
-/// share of its core that the server used, and the 99th percentile of how late messages were sent, with times in
-/// microseconds; if those were late, this tries again, and returns the values that were least so. Otherwise they are CPU nanoseconds per operation, operations per
-/// second, the share of its core that the server used, its ticks of CPU time in user mode and in the kernel and, for
-/// compressed messages, the median length of their payloads and the bits of their window, or else, for memory at the peak,
-/// bytes per connection and bytes in all.
+/// Starts a new server, puts the cell's load on it (at this rate, if the cell has a fixed one), and ends it. The values are:
+///
+/// - for memory, bytes per connection, fresh and after an echo;
+/// - for latency, the 99th, 50th and 99.9th percentile in microseconds, the share of its core that the server used, and the 99th
+///   percentile of how late messages were sent. If they were late, it tries again, and returns the least late;
+/// - otherwise, CPU nanoseconds per operation, operations per second, the share of its core that the server used, and its ticks
+///   of CPU time in user mode and in the kernel; then, for compressed messages, the median length of their payloads and the bits
+///   of their window, or, for memory at the peak, bytes per connection and in all.
 ///
 /// # Errors
 /// If either process fails.
@@ -106,5 +107,22 @@ impl Timing {
     fn arguments(self) -> [String; 4] {
         let Self { warm_up, seconds } = self;
         ["--warm-up".into(), warm_up.to_string(), "--seconds".into(), seconds.to_string()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_at_the_peak_follows_a_measurement() {
+        let (measured, peak) = split_peak("3 0.5 7 2 5 1024.5 4096\n").unwrap();
+        assert_eq!((measured, peak), ("3 0.5 7 2 5", vec![1024.5, 4096.0]));
+    }
+
+    #[test]
+    fn the_99th_percentile_is_the_first_value_of_a_latency() {
+        let values = latency("100 1000 2000 3000 4000 5000 0.25\n").unwrap();
+        assert_eq!(values, [2.0, 1.0, 3.0, 0.25, 5.0]);
     }
 }
