@@ -18,7 +18,8 @@ use std::{
 };
 
 use prism_bench::report::{
-    CELLS, Cell, Maximum, ONCE, Row, Section, Table, Timing, contestants, measure, write_page,
+    CELLS, Cell, Maximum, ONCE, Row, Section, Table, Timing, contestants, measure, not_built,
+    write_page,
 };
 
 struct Arguments {
@@ -37,6 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let arguments = Arguments::parse()?;
     build_programs()?;
+    let missing = not_built();
+    if !missing.is_empty() {
+        eprintln!("not measured, because not built (see README.md): {}", missing.join(", "));
+    }
     let mut tables = Vec::new();
     let mut maximum = arguments.slowest.map(|per_second| Maximum { server: None, per_second });
     for cell in CELLS.iter().filter(|cell| arguments.includes(cell.name)) {

@@ -65,6 +65,12 @@ pub fn contestants(
     Ok(all)
 }
 
+/// Returns the servers that cannot take part, because their programs have not been built.
+#[must_use]
+pub fn not_built() -> Vec<&'static str> {
+    SERVERS.iter().filter(|server| !server.is_built()).map(|server| server.name).collect()
+}
+
 /// Returns Prism on tokio, of this build.
 pub(super) fn prism() -> io::Result<Contestant> {
     named("prism-tokio")

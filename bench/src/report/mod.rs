@@ -24,7 +24,7 @@ mod trial;
 pub use self::{
     cell::Cell,
     cells::CELLS,
-    contestants::{Contestant, contestants},
+    contestants::{Contestant, contestants, not_built},
     maximum::Maximum,
     once::{ONCE, Once, Section},
     page::write_page,

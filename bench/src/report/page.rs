@@ -9,6 +9,7 @@ use std::{
 use super::{
     Table, Timing,
     cell::Kind,
+    contestants::not_built,
     machine::{machine, versions},
     once::Section,
     plots,
@@ -208,10 +209,9 @@ fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
     let versions = versions().into_iter().map(|(name, version)| format!("{name} {version}"));
     let versions = versions.chain(others);
     writeln!(page, "- {}", versions.collect::<Vec<_>>().join(", "))?;
-    let missing: Vec<_> = SERVERS.iter().filter(|server| !server.is_built()).collect();
+    let missing = not_built();
     if !missing.is_empty() {
-        let missing = missing.iter().map(|server| format!("`{}`", server.name));
-        let missing = missing.collect::<Vec<_>>().join(" and ");
+        let missing = missing.join(" and ");
         writeln!(
             page,
             "- Not measured, because not built: {missing} (see [README.md](README.md))"
