@@ -132,6 +132,19 @@ impl RecvBuffer {
         &self.data[self.head..self.tail]
     }
 
+    /// Returns whether there are [unparsed](Self::unparsed) bytes.
+    ///
+    /// ```
+    /// let mut input = prism_core::RecvBuffer::new();
+    /// assert!(!input.has_unparsed());
+    /// input.extend_from_slice(b"\x81");
+    /// assert!(input.has_unparsed());
+    /// ```
+    #[must_use]
+    pub const fn has_unparsed(&self) -> bool {
+        self.head != self.tail
+    }
+
     /// Discards the first `count` of the [`unparsed`](Self::unparsed) bytes. So a caller can read
     /// what comes before a handshake, such as a header of the PROXY protocol.
     ///

@@ -95,7 +95,7 @@ impl Outbound {
     #[inline]
     pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
-        self.writer.write(OpCode::of(message), message.as_bytes(), out);
+        self.writer.write_inline(OpCode::of(message), message.as_bytes(), out);
         Ok(())
     }
 

@@ -63,8 +63,12 @@ pub(crate) fn take_small_send() -> Box<SendQueue> {
 /// Returns a send buffer to the pool, and discards its content.
 pub(crate) fn put_send(mut buffer: Box<SendQueue>) {
     buffer.clear();
-    let stack = if buffer.own_capacity() >= SEND_BUFFER { &SEND } else { &SMALL_SEND };
-    with(stack, |stack| stack.put(size_of::<SendQueue>() + buffer.capacity(), buffer));
+    let size = size_of::<SendQueue>() + buffer.capacity();
+    if buffer.own_capacity() >= SEND_BUFFER {
+        with(&SEND, |stack| stack.put(size, buffer));
+    } else {
+        with(&SMALL_SEND, |stack| stack.put(size, buffer));
+    }
 }
 
 /// Calls `work` with an empty scratch buffer of this thread, and returns its result.

@@ -151,7 +151,7 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
     pub fn try_send(&self, mut message: impl Outgoing) -> Result<(), TrySendError> {
-        send::send(&self.shared, &mut message.lend(), WhenFull::Fail)
+        send::send(&self.shared, &mut message, WhenFull::Fail)
     }
 
     /// Waits until everything now in the outbox has been written to the transport. Later messages do not prolong this.

@@ -29,7 +29,7 @@
 //! state](crate::connection::shared) and the boxed transport. State that few connections need is created when it is
 //! needed (`ColdState` in the [outbox](crate::outbox::state)), and a deadline is one word.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc};
 
 use prism_core::{
     CloseCode, CloseFrame, Event, Inbound, Outbound, OwnedHeaders, ProtocolError, WebSocket,
@@ -50,7 +50,7 @@ use crate::{
         driver::ConnectionDriver,
         rate_limit::{RateLimit, Unlimited},
         read_buffer::ReadBuffer,
-        run_handler::{poll_first, run_handler, run_on},
+        run_handler::RunHandler,
     },
     tls::info::TlsInfo,
 };
@@ -192,7 +192,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
     async fn connect(&mut self) -> Result<(), Failure> {
         let Self { connection, deadlines, handler, .. } = self;
         let connected = match call(connection, || handler.on_connect(connection)) {
-            Ok(future) => run_handler(connection, deadlines, pin!(future)).await,
+            Ok(future) => RunHandler::new(connection, deadlines, future).await,
             Err(failure) => Err(failure),
         };
         drop(connection.outbox().take_headers());
@@ -228,17 +228,9 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 }
                 Some(Event::Message(message)) => {
                     let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
-                    let ran = {
-                        let future = call(connection, move || {
-                            rate_limit.deliver(handler, connection, message)
-                        })?;
-                        let mut future = pin!(future);
-                        // As `run_handler` does, but without a future around this.
-                        match poll_first(future.as_mut()).await {
-                            Some(Poll::Ready(())) => Ok(()),
-                            first => run_on(connection, &mut self.deadlines, future, first).await,
-                        }
-                    };
+                    let future =
+                        call(connection, move || rate_limit.deliver(handler, connection, message))?;
+                    let ran = RunHandler::new(connection, &mut self.deadlines, future).await;
                     self.read_buffer.count_message();
                     ran?;
                 }
@@ -250,7 +242,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                             let handler = &mut self.handler;
                             let future =
                                 call(connection, move || handler.on_pong(connection, payload))?;
-                            run_handler(connection, &mut self.deadlines, pin!(future)).await?;
+                            RunHandler::new(connection, &mut self.deadlines, future).await?;
                         }
                         Pong::Unexpected => {}
                     }
@@ -298,8 +290,8 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         let Self { connection, deadlines, read_buffer, handler, .. } = self;
         let outbox = connection.outbox();
         if outbox.take_woken() {
-            let future = pin!(call(connection, || handler.on_wake(connection))?);
-            let mut running = pin!(run_handler(connection, deadlines, future));
+            let future = call(connection, || handler.on_wake(connection))?;
+            let mut running = pin!(RunHandler::new(connection, deadlines, future));
             poll_fn(|cx| {
                 let ran = running.as_mut().poll(cx);
                 if ran.is_pending() {
@@ -319,7 +311,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         let Self { connection, deadlines, handler, .. } = self;
         if let Ok(future) = call(connection, || handler.on_disconnect(connection, reason.clone())) {
             // A panic here ends nothing that has not ended already.
-            let _ = run_handler(connection, deadlines, pin!(future)).await;
+            let _ = RunHandler::new(connection, deadlines, future).await;
         }
         self.linger().await;
     }

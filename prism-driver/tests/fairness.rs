@@ -109,7 +109,7 @@ impl Handler for Hub {
 #[test]
 fn a_poll_sends_a_bounded_number_of_messages_to_others() {
     const MEMBERS: usize = 1_000;
-    const MESSAGES: usize = 100;
+    const MESSAGES: usize = 200;
     for capacity in [usize::MAX, 0] {
         let (sim, count) = (Sim::default(), Arc::<Count>::default());
         let (mut members, mut peers) = (Vec::new(), Vec::new());
@@ -130,7 +130,7 @@ fn a_poll_sends_a_bounded_number_of_messages_to_others() {
                 assert!(poll_once(&mut serving).await.is_none());
                 sim.settle().await;
                 let handled = count.0.load(Ordering::Relaxed);
-                assert!(handled - before <= 16, "{} times {MEMBERS}", handled - before);
+                assert!(handled - before <= 64, "{} times {MEMBERS}", handled - before);
                 before = handled;
             }
         });

@@ -34,8 +34,14 @@ impl FrameWriter {
     }
 
     /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
+        self.write_inline(opcode, payload, out);
+    }
+
+    /// Does the same, for the one caller whose speed matters most.
+    #[inline(always)]
+    pub(crate) fn write_inline(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
         let len = payload.len();
         match &mut self.keys {
             None => Self::write_frame(Header::whole(opcode, None, len), payload, out),

@@ -93,13 +93,21 @@ impl<'a> BatchGuard<'a> {
 }
 
 impl Drop for BatchGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
         if batch_number::leave(self.outer) {
-            let drain =
-                |added: &RefCell<Vec<_>>| added.borrow_mut().drain(self.outer_count..).collect();
-            self.unwritten.0 = ADDED.try_with(drain).ok().map(Box::new);
+            self.take_added();
         }
         repeats::forget();
+    }
+}
+
+impl BatchGuard<'_> {
+    #[inline(never)]
+    fn take_added(&mut self) {
+        let drain =
+            |added: &RefCell<Vec<_>>| added.borrow_mut().drain(self.outer_count..).collect();
+        self.unwritten.0 = ADDED.try_with(drain).ok().map(Box::new);
     }
 }
 
@@ -113,7 +121,14 @@ impl Unwritten {
         self.0.is_none()
     }
 
+    #[inline]
     fn write(&mut self, limit: usize) {
+        if !self.is_empty() {
+            self.write_some(limit);
+        }
+    }
+
+    fn write_some(&mut self, limit: usize) {
         let Some(connections) = &mut self.0 else { return };
         let kept = connections.len().saturating_sub(limit);
         for connection in connections.drain(kept..) {

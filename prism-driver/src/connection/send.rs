@@ -11,11 +11,16 @@ use std::{
 use prism_core::{Message, SendError};
 
 use crate::{
-    connection::{batch, outgoing::Outgoing, shared::Shared},
+    connection::{
+        batch,
+        outgoing::{Lend, Outgoing},
+        shared::Shared,
+    },
     error::TrySendError,
     outbox::{
         batch_number,
-        send::{AfterSend, WhenFull},
+        locked::Locked,
+        send::{AfterSend, WhenFull, for_sleeping_owner},
         source::Source,
     },
     runtime::{notice::Listening, wakeups},
@@ -23,77 +28,79 @@ use crate::{
 
 /// Sends a message, or follows the connection's policy if there is no room.
 #[inline(always)] // The form of the message is known where a handler sends it.
-pub(crate) fn send(
+pub(crate) fn send<M: Lend>(
     connection: &Arc<Shared>,
-    message: &mut Source<'_>,
+    message: &mut M,
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
-    if connection.outbox.compresses() {
-        return send_compressed(connection, message, when_full);
-    }
-    match message.as_short() {
-        Some(short) => send_short(connection, short, when_full),
-        None => send_long(connection, message, when_full),
-    }
+    send_if_short(connection, message, when_full)
+        .unwrap_or_else(|| send_source(connection, &mut message.lend(), when_full))
 }
 
-/// Sends a message that is copied. Everything that this takes is in one function: a call, and the registers that it saves,
-/// would cost as much as the copy.
+/// Sends a message that is copied as it is, as most are. Returns `None` for any other.
+#[inline(always)]
+fn send_if_short<M: Lend>(
+    connection: &Arc<Shared>,
+    message: &mut M,
+    when_full: WhenFull,
+) -> Option<Result<(), TrySendError>> {
+    if connection.outbox.compresses() {
+        return None;
+    }
+    let short = message.lend().as_short()?;
+    Some(send_short(connection, short, when_full))
+}
+
+/// Everything that this takes is in one function: a call, and the registers that it saves, would cost as much as the copy.
 fn send_short(
     connection: &Arc<Shared>,
     message: Message<'_>,
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
-    finish(connection, connection.outbox.send_short(message, when_full)?);
+    if let Some(state) = connection.outbox.append_short(message, when_full)?
+        && state.owner_sleeps
+    {
+        finish_for_sleeping_owner(connection, state);
+    }
     Ok(())
 }
 
 #[inline(never)]
-fn send_long(
-    connection: &Arc<Shared>,
-    message: &mut Source<'_>,
-    when_full: WhenFull,
-) -> Result<(), TrySendError> {
-    finish(connection, connection.outbox.send(message, when_full)?);
-    Ok(())
+fn finish_for_sleeping_owner(connection: &Arc<Shared>, mut state: Locked<'_>) {
+    let remaining = for_sleeping_owner(&mut state);
+    drop(state);
+    finish(connection, remaining);
 }
 
-/// Sends a message on a connection that compresses its messages. Returns `Full` if the sender has to wait for room, or
-/// to yield.
-#[cold]
-fn send_compressed(
+/// Sends any message. Returns `Full` if the sender has to wait for room, or to yield.
+#[inline(never)]
+fn send_source(
     connection: &Arc<Shared>,
     message: &mut Source<'_>,
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
-    // What leaves is short, so the outbox has room for much more than should be compressed at once.
-    if when_full == WhenFull::Wait && batch_number::should_yield() {
-        return Err(TrySendError::Full);
-    }
     let outbox = &connection.outbox;
-    let remaining = match connection.request.compression() {
-        Some(compression) => compression.send(outbox, message, when_full)?,
+    let compression = connection.request.compression().filter(|_| outbox.compresses());
+    let remaining = match compression {
         None => outbox.send(message, when_full)?,
+        // What leaves is short, so the outbox has room for much more than should be compressed at once.
+        Some(_) if when_full == WhenFull::Wait && batch_number::should_yield() => {
+            return Err(TrySendError::Full);
+        }
+        Some(compression) => compression.send(outbox, message, when_full)?,
     };
     finish(connection, remaining);
     Ok(())
 }
 
 /// Makes sure that the contents of the connection's outbox are sent.
-#[inline(always)] // A call would make an echo 1 % slower.
 pub(crate) fn finish(connection: &Arc<Shared>, remaining: AfterSend) {
     match remaining {
         AfterSend::Nothing => {}
         AfterSend::WakeOwner(owner) => wakeups::wake(owner),
         AfterSend::AddToBatch => batch::add(connection),
-        AfterSend::EnforceBudget => enforce_budget(connection),
+        AfterSend::EnforceBudget => connection.outbox.enforce_budget(),
     }
-}
-
-/// Enforces the budget. Kept out of [`finish`], which is inlined where handlers send.
-#[cold]
-fn enforce_budget(connection: &Shared) {
-    connection.outbox.enforce_budget();
 }
 
 /// The future of [`Connection::send`](crate::Connection::send), which sends the message once there is room. If it is
@@ -144,6 +151,16 @@ impl<M: Outgoing> Future for Sending<'_, M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { message, waiting } = self.get_mut();
+        if waiting.listening.is_none() {
+            match send_if_short(waiting.connection, message, WhenFull::Wait) {
+                Some(Ok(())) => {
+                    waiting.pass_on();
+                    return Poll::Ready(Ok(()));
+                }
+                Some(Err(TrySendError::Refused(error))) => return Poll::Ready(Err(error)),
+                Some(Err(TrySendError::Full)) | None => {}
+            }
+        }
         waiting.poll_send(cx, &mut message.lend())
     }
 }
@@ -160,7 +177,7 @@ impl Waiting<'_> {
                 self.listening = None;
                 self.waited = true;
             }
-            match send(self.connection, message, WhenFull::Wait) {
+            match send_source(self.connection, message, WhenFull::Wait) {
                 Ok(()) => {
                     self.pass_on();
                     return Poll::Ready(Ok(()));

@@ -9,6 +9,7 @@ use prism_core::{CloseCode, OwnedHeaders};
 #[cfg(feature = "tracing")]
 use crate::server::stats::traffic::Traffic;
 use crate::{
+    error::Failure,
     outbox::{pings::Pings, waiters::Waiters},
     tls::info::TlsInfo,
 };
@@ -22,6 +23,8 @@ pub(crate) struct ColdState {
     pub(crate) tls: Option<Arc<TlsInfo>>,
     /// The reason why the transport takes no more.
     pub(super) write_error: Option<io::Error>,
+    /// How the connection has failed while a handler runs.
+    pub(super) failure: Option<Box<Failure>>,
     /// The bytes that the peer had sent when the transport was given up while a handler ran. Boxed, because each
     /// handshake leaves some cold state behind, and very few connections have this.
     pub(super) unread: Option<Box<io::Cursor<Vec<u8>>>>,
@@ -58,6 +61,7 @@ impl ColdState {
             headers,
             tls,
             write_error,
+            failure,
             unread,
             written,
             lost,
@@ -76,6 +80,7 @@ impl ColdState {
         headers.is_none()
             && tls.is_none()
             && write_error.is_none()
+            && failure.is_none()
             && unread.is_none()
             && written.is_none()
             && *lost == 0

@@ -186,6 +186,16 @@ impl Outbox {
         self.lock().take_write_error()
     }
 
+    /// Keeps the first failure of a connection whose handler runs.
+    pub(crate) fn keep_failure(&self, failure: Failure) {
+        self.lock().cold().failure.get_or_insert_with(|| Box::new(failure));
+    }
+
+    /// Takes the failure that was kept, if there is one.
+    pub(crate) fn take_failure(&self) -> Option<Failure> {
+        self.lock().cold.as_mut()?.failure.take().map(|failure| *failure)
+    }
+
     /// Notes that a handler still runs though the transport is gone. Returns whether that is new.
     pub(crate) fn set_stuck(&self) -> bool {
         self.signals.set_stuck()

@@ -28,6 +28,8 @@ use prism_core::{Message, PreparedMessage};
 
 thread_local! {
     static LAST: Cell<Last> = const { Cell::new(Last::Nothing) };
+    /// Whether there is a last message. This has a flag of its own because every turn asks at its end.
+    static HAS_LAST: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The last message sent on a thread.
@@ -60,12 +62,16 @@ pub(crate) fn share(message: Message<'_>, connection: usize) -> Option<PreparedM
     let last = LAST.try_with(Cell::take).unwrap_or_default();
     let (last, shared) = last.followed_by(message, connection);
     let _ = LAST.try_with(|kept| kept.set(last)); // or the thread ends
+    HAS_LAST.set(true);
     shared
 }
 
 /// Forgets the last message. To be called when a turn ends, because a broadcast happens within one turn.
+#[inline]
 pub(crate) fn forget() {
-    let _ = LAST.try_with(Cell::take); // or the thread ends
+    if HAS_LAST.replace(false) {
+        let _ = LAST.try_with(Cell::take); // or the thread ends
+    }
 }
 
 impl Last {

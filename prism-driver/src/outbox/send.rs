@@ -60,16 +60,18 @@ impl Outbox {
         Ok(after_send(&mut state))
     }
 
-    /// Does the same for a message that is [short](crate::outbox::source::Source::as_short), as most are.
+    /// Appends a message that is [short](crate::outbox::source::Source::as_short), as most are. Returns the outbox, still
+    /// locked, unless the message is missed silently. If its owner [sleeps](for_sleeping_owner), there is more to do.
     #[inline(always)] // into the only function that calls this
-    pub(crate) fn send_short(
+    pub(crate) fn append_short(
         &self,
         message: Message<'_>,
         when_full: WhenFull,
-    ) -> Result<AfterSend, TrySendError> {
-        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
+    ) -> Result<Option<Locked<'_>>, TrySendError> {
+        let Some(mut state) = self.with_room(when_full)? else { return Ok(None) };
         state.send_short(message).map_err(TrySendError::Refused)?;
-        Ok(after_send(&mut state))
+        state.count_message();
+        Ok(Some(state))
     }
 
     /// Returns whether messages are to be compressed before they are sent.
@@ -184,8 +186,9 @@ fn after_append(state: &mut OutboxState) -> AfterSend {
     if state.owner_sleeps { for_sleeping_owner(state) } else { AfterSend::Nothing }
 }
 
+/// Returns that work if the owner sleeps.
 #[inline(never)] // A copy in each caller would make an echo 1 % slower.
-fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
+pub(crate) fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
     if state.is_idle() && !state.has_write_failed() {
         return AfterSend::Nothing;
     }

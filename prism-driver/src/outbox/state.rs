@@ -40,7 +40,7 @@ pub(crate) struct OutboxState {
     /// The waker of the task that owns the connection, see [`owner_waker`](crate::outbox::owner_waker).
     pub(super) owner: Option<Waker>,
     /// Whether that task sleeps.
-    pub(super) owner_sleeps: bool,
+    pub(crate) owner_sleeps: bool,
     /// Whether the transport is to wake the owner when it takes more.
     pub(crate) blocked: bool,
     /// The number of the last batch that this connection was added to.
@@ -142,6 +142,13 @@ impl OutboxState {
         }
     }
 
+    /// Sends a copy of a message that may be long.
+    #[inline(never)]
+    fn send_copied(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        self.queue.get_or_insert_with(buffer_pool::take_send);
+        self.encode(|outbound, out| outbound.send(message, out))
+    }
+
     /// Sends a message that is too short to be shared.
     #[inline(always)]
     pub(crate) fn send_short(&mut self, message: Message<'_>) -> Result<(), SendError> {
@@ -178,10 +185,7 @@ impl OutboxState {
         &mut self,
         encode: impl FnOnce(&mut Outbound, &mut SendQueue) -> T,
     ) -> T {
-        let queue = self.queue.get_or_insert_with(|| match self.owner_sleeps {
-            false => buffer_pool::take_send(),
-            true => buffer_pool::take_small_send(),
-        });
+        let queue = self.queue.get_or_insert_with(|| take_queue(self.owner_sleeps));
         let result = encode(&mut self.outbound, queue);
         self.return_memory();
         result
@@ -311,7 +315,7 @@ impl OutboxState {
         let message = payload.as_message();
         match self.share(message) {
             Some(shared) => self.encode(|outbound, out| outbound.send_prepared(&shared, out)),
-            None => self.encode(|outbound, out| outbound.send(message, out)),
+            None => self.send_copied(message),
         }
     }
 
@@ -343,6 +347,11 @@ impl OutboxState {
             buffer_pool::put_send(queue);
         }
     }
+}
+
+/// Takes an empty queue. That of an owner that sleeps gets little at first.
+fn take_queue(owner_sleeps: bool) -> Box<SendQueue> {
+    if owner_sleeps { buffer_pool::take_small_send() } else { buffer_pool::take_send() }
 }
 
 /// Returns a waker that wakes no task. (A clone, because tokio, which makes tasks yield now and then, keeps each waker

@@ -12,7 +12,7 @@ use prism_core::Output;
 use crate::{
     buffer_pool,
     outbox::{
-        queue::{MAX_PIECES, frame::FrameBytes, sequence::MAX_JOINED},
+        queue::{MAX_PIECES, SendQueue, frame::FrameBytes, sequence::MAX_JOINED},
         source::{LARGE, Payload},
         state::{OutboxState, Written, noop_waker},
     },
@@ -253,17 +253,7 @@ impl OutboxState {
         let io = Pin::new(io);
         let written = match queue.contiguous() {
             Some(bytes) if tail.is_empty() => io.poll_write(cx, bytes),
-            _ => {
-                let mut pieces = [io::IoSlice::new(&[]); MAX_PIECES];
-                let count = queue.pieces(tail, &mut pieces);
-                let pieces = &pieces[..count];
-                let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
-                if tail.is_empty() && bytes <= GATHERED {
-                    write_gathered(io, cx, pieces)
-                } else {
-                    io.poll_write_vectored(cx, pieces)
-                }
-            }
+            _ => write_pieces(io, cx, queue, tail),
         };
         match ready!(written)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -275,6 +265,25 @@ impl OutboxState {
                 Poll::Ready(Ok(count))
             }
         }
+    }
+}
+
+/// Writes the first pieces of a queue, and a tail.
+#[inline(never)] // Most writes are of one piece, and need no room for pieces on the stack.
+fn write_pieces(
+    io: Pin<&mut Box<dyn Transport>>,
+    cx: &mut Context<'_>,
+    queue: &SendQueue,
+    tail: &[u8],
+) -> Poll<io::Result<usize>> {
+    let mut pieces = [io::IoSlice::new(&[]); MAX_PIECES];
+    let count = queue.pieces(tail, &mut pieces);
+    let pieces = &pieces[..count];
+    let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+    if tail.is_empty() && bytes <= GATHERED {
+        write_gathered(io, cx, pieces)
+    } else {
+        io.poll_write_vectored(cx, pieces)
     }
 }
 

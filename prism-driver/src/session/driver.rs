@@ -66,7 +66,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         poll_fn(move |cx| {
             let filled = self.poll_fill(cx, read_buffer, inbound);
             if filled.is_pending() {
-                rest(self.connection, read_buffer);
+                read_buffer.shrink(); // what was received is counted
             }
             filled
         })

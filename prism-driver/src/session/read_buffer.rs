@@ -74,8 +74,7 @@ impl ReadBuffer {
 
     /// Returns the received bytes, unless there is nothing to parse, or the turn is over.
     pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
-        let is_ready =
-            |buffer: &&mut RecvBuffer| !buffer.is_held() && !buffer.unparsed().is_empty();
+        let is_ready = |buffer: &&mut RecvBuffer| !buffer.is_held() && buffer.has_unparsed();
         self.0.as_deref_mut().map(|buffer| &mut **buffer).filter(is_ready)
     }
 

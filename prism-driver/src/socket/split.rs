@@ -14,7 +14,7 @@ use prism_core::{CloseCode, OwnedMessage, SendError};
 use crate::{
     connection::{
         Connection,
-        outgoing::{Lend, Outgoing},
+        outgoing::Outgoing,
         send::{self, Sending, WaitOrder},
     },
     error::{Disconnect, Failure, TrySendError},
@@ -122,7 +122,7 @@ impl Sink<OwnedMessage> for SendHalf {
         self.flushing = None;
         let before = self.sending.take();
         if before.is_none() {
-            match send::send(self.connection().shared(), &mut message.lend(), WhenFull::Wait) {
+            match send::send(self.connection().shared(), &mut message, WhenFull::Wait) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}
