@@ -245,6 +245,23 @@ impl RecvBuffer {
         self.data.len()
     }
 
+    /// Returns how many bytes more will end the message whose last (or only) frame is arriving, as its header says;
+    /// 0 if that is not known.
+    ///
+    /// ```
+    /// use prism_core::{Config, Inbound, RecvBuffer, Role};
+    ///
+    /// let (mut inbound, mut input) = (Inbound::new(Role::Client, &Config::default()), RecvBuffer::new());
+    /// input.extend_from_slice(b"\x81\x05Hel");
+    /// assert_eq!(inbound.receive(&mut input)?, None);
+    /// assert_eq!(input.missing(), 2);
+    /// # Ok::<(), prism_core::ProtocolError>(())
+    /// ```
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        self.missing
+    }
+
     /// Returns the number of bytes that no parser has consumed yet.
     pub(crate) const fn unparsed_len(&self) -> usize {
         self.tail - self.head

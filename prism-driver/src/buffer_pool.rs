@@ -16,17 +16,33 @@ use crate::{
 /// The size of a new receive buffer in bytes. It limits what one read returns, until a message needs a larger buffer.
 pub(crate) const RECV_BUFFER: usize = 64 << 10;
 
+/// The size of a new receive buffer for a long message, of which much has arrived.
+pub(crate) const LARGE_RECV_BUFFER: usize = 512 << 10;
+
+/// The size up to which a receive buffer is kept.
+const MAX_RECV_BUFFER: usize = 2 << 20;
+
 /// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to thousands of
 /// such connections would take as many of these.
 const SEND_BUFFER: usize = 4 << 10;
 
-/// How many bytes of free receive buffers, and of free send buffers, a thread keeps.
+/// How many bytes of free buffers of each kind a thread keeps.
 const MAX_KEPT: usize = 4 << 20;
 
+/// How many bytes of free buffers for long messages a thread keeps, as long as it needs so many.
+const MAX_KEPT_LARGE: usize = 16 << 20;
+
+/// After how many returned receive buffers a thread frees the buffers for long messages that it has not needed meanwhile.
+const REVIEW: u8 = 64;
+
 thread_local! {
-    static RECV: RefCell<Stack<CountedBuffer>> = const { RefCell::new(Stack::new()) };
-    static SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new()) };
-    static SMALL_SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new()) };
+    static RECV: RefCell<Stack<CountedBuffer>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
+    static LARGE_RECV: RefCell<Stack<CountedBuffer>> =
+        const { RefCell::new(Stack::new(MAX_KEPT_LARGE)) };
+    /// How many receive buffers have been returned since the last review.
+    static RETURNED: Cell<u8> = const { Cell::new(0) };
+    static SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
+    static SMALL_SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -37,14 +53,29 @@ pub(crate) fn take_recv() -> Box<CountedBuffer> {
         .unwrap_or_else(|| Box::new(CountedBuffer::with_capacity(RECV_BUFFER)))
 }
 
+/// Takes an empty receive buffer for a long message.
+pub(crate) fn take_large_recv() -> Box<CountedBuffer> {
+    with(&LARGE_RECV, Stack::take)
+        .flatten()
+        .unwrap_or_else(|| Box::new(CountedBuffer::with_capacity(LARGE_RECV_BUFFER)))
+}
+
 /// Returns a receive buffer to the pool, and discards its content.
 pub(crate) fn put_recv(mut buffer: Box<CountedBuffer>) {
     buffer.clear();
     buffer.hold_after(u32::MAX);
     buffer.uncounted = Traffic::default();
+    let size = buffer.capacity();
     // A smaller buffer was made for one waiting fragment, and would limit the size of reads.
-    if buffer.capacity() >= RECV_BUFFER {
-        with(&RECV, |stack| stack.put(buffer.capacity(), buffer));
+    if (RECV_BUFFER..LARGE_RECV_BUFFER).contains(&size) {
+        with(&RECV, |stack| stack.put(size, buffer));
+    } else if (LARGE_RECV_BUFFER..=MAX_RECV_BUFFER).contains(&size) {
+        with(&LARGE_RECV, |stack| stack.put(size, buffer));
+    }
+    let returned = RETURNED.get() + 1;
+    RETURNED.set(returned % REVIEW);
+    if returned == REVIEW {
+        with(&LARGE_RECV, Stack::free_unneeded);
     }
 }
 
@@ -93,32 +124,49 @@ fn with<B, T>(
 struct Stack<B> {
     buffers: Vec<(usize, Box<B>)>,
     bytes: usize,
+    max_bytes: usize,
+    /// The least number of free buffers since the last review. So many have not been needed.
+    unneeded: usize,
 }
 
 impl<B> Stack<B> {
-    const fn new() -> Self {
-        Self { buffers: Vec::new(), bytes: 0 }
+    const fn new(max_bytes: usize) -> Self {
+        Self { buffers: Vec::new(), bytes: 0, max_bytes, unneeded: 0 }
     }
 
     fn take(&mut self) -> Option<Box<B>> {
         let (bytes, buffer) = self.buffers.pop()?;
         self.bytes -= bytes;
+        self.unneeded = self.unneeded.min(self.buffers.len());
         Some(buffer)
     }
 
     fn put(&mut self, bytes: usize, buffer: Box<B>) {
-        if self.bytes + bytes <= MAX_KEPT {
+        if self.bytes + bytes <= self.max_bytes {
             self.bytes += bytes;
             self.buffers.push((bytes, buffer));
         }
+    }
+
+    /// Frees the buffers that have not been needed since the last review: those at the bottom.
+    #[inline(never)]
+    fn free_unneeded(&mut self) {
+        let freed = self.buffers.drain(..self.unneeded);
+        self.bytes -= freed.map(|(bytes, _)| bytes).sum::<usize>();
+        self.unneeded = self.buffers.len();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use prism_core::Output;
 
-    use super::{MAX_KEPT, SendQueue, put_send, take_send};
+    use super::{
+        LARGE_RECV, LARGE_RECV_BUFFER, MAX_KEPT, REVIEW, SendQueue, put_recv, put_send,
+        take_large_recv, take_recv, take_send,
+    };
 
     #[test]
     fn memory_of_sent_bytes_counts_towards_the_limit() {
@@ -129,8 +177,21 @@ mod tests {
             buffer.advance(SIZE / 2);
             put_send(buffer);
         }
-        let large =
-            std::iter::repeat_with(take_send).take_while(|buffer| buffer.capacity() >= SIZE);
+        let large = iter::repeat_with(take_send).take_while(|buffer| buffer.capacity() >= SIZE);
         assert_eq!(large.count(), MAX_KEPT / (SIZE + size_of::<SendQueue>()));
+    }
+
+    #[test]
+    fn large_buffers_are_kept_while_they_are_needed_and_freed_when_they_are_not() {
+        let kept = || LARGE_RECV.with_borrow(|stack| (stack.buffers.len(), stack.bytes));
+        for needed in [20, 10, 3] {
+            for _ in 0..2 * REVIEW {
+                let taken: Vec<_> = iter::repeat_with(take_large_recv).take(needed).collect();
+                taken.into_iter().for_each(put_recv);
+            }
+            assert_eq!(kept(), (needed, needed * LARGE_RECV_BUFFER));
+        }
+        (0..2 * REVIEW).for_each(|_| put_recv(take_recv()));
+        assert_eq!(kept(), (0, 0), "short messages need none");
     }
 }

@@ -83,9 +83,9 @@ fn a_poll_reads_a_bounded_number_of_bytes() {
         while unread > 0 {
             assert!(poll_once(&mut serving).await.is_none());
             let read = unread - faults.to_server().unread();
-            // The budget is 256 KiB, and a single read takes at most half of that, however large the
+            // The budget is 1 MiB, and a single read takes at most half of that, however large the
             // buffer is.
-            assert!((1..(256 << 10) + (128 << 10)).contains(&read), "{read} bytes");
+            assert!((1..(1 << 20) + (512 << 10)).contains(&read), "{read} bytes");
             unread -= read;
         }
     });

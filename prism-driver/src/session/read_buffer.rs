@@ -20,9 +20,17 @@ use crate::{
 /// The least spare memory that a read is offered.
 const MIN_READ: usize = 16 << 10;
 
+/// How many bytes of a message have to be missing for a large buffer. The message gets so much memory for a moment only: when
+/// the connection has to wait, all is given back except for a small multiple of what has arrived.
+const LONG: usize = 128 << 10;
+
+/// How many bytes have to have arrived since the connection waited. Moving the received bytes to a large buffer, and back,
+/// costs no more than a small multiple of that.
+const FLOWING: u64 = 32 << 10;
+
 /// The most that one read returns, so that no read is more than half a turn: the buffer of a message that is still
 /// arriving may be as large as the message.
-const MAX_READ: usize = 128 << 10;
+const MAX_READ: usize = 512 << 10;
 
 /// How much a handshake reads at once: bytes after the head can wait in the kernel.
 pub(crate) const HEAD_READ: usize = 4 << 10;
@@ -90,11 +98,14 @@ impl ReadBuffer {
         let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
         if has_waited {
             if buffer.capacity() < buffer_pool::RECV_BUFFER {
-                let mut small = std::mem::replace(buffer, buffer_pool::take_recv());
-                small.move_to(buffer);
-                buffer.uncounted = small.uncounted;
+                move_to(buffer, buffer_pool::take_recv());
             }
             buffer.hold_after(turn::WORK);
+        } else if buffer.missing() >= LONG
+            && buffer.uncounted.bytes >= FLOWING
+            && buffer.capacity() < buffer_pool::LARGE_RECV_BUFFER
+        {
+            move_to(buffer, buffer_pool::take_large_recv());
         }
         buffer
     }
@@ -170,6 +181,14 @@ impl ReadBuffer {
             buffer.clear();
         }
     }
+}
+
+/// Moves what has been received to another buffer.
+fn move_to(buffer: &mut Box<CountedBuffer>, other: Box<CountedBuffer>) {
+    let mut old = std::mem::replace(buffer, other);
+    old.move_to(buffer);
+    buffer.uncounted = old.uncounted;
+    buffer_pool::put_recv(old);
 }
 
 /// Gives the buffer back: the next connection finds it warm.

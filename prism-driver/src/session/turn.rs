@@ -18,7 +18,7 @@ const READ: u32 = 64;
 
 /// How many bytes of a read cost one unit: to copy, unmask and check them, and to send them back, as happens to most
 /// large messages.
-const BYTES_PER_UNIT: usize = 128;
+const BYTES_PER_UNIT: usize = 512;
 
 /// How many messages to other connections cost one unit. Each costs more than that, but the more of them a turn sends,
 /// the fewer writes they need.
