@@ -181,13 +181,16 @@ mod presence;
 mod rooms;
 mod shards;
 mod shared_message;
+mod signal;
+mod stamp;
 mod sync;
 
 pub use crate::{
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
-    rooms::{Delivery, Departure, Recipients, Rooms, Stamp},
+    rooms::{Delivery, Departure, Recipients, Rooms},
+    stamp::Stamp,
 };
 
 /// The examples in the README compile.

@@ -19,7 +19,6 @@ mod json_size;
 mod notify_schedule;
 mod people;
 mod room_presence;
-mod signal;
 mod tracker;
 mod watch;
 mod watcher;

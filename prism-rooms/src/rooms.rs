@@ -8,13 +8,9 @@ use crate::{error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS};
 
 mod broadcast;
 mod membership;
-mod stamp;
 
+pub use self::broadcast::{Delivery, Recipients};
 use self::membership::{Membership, Scope};
-pub use self::{
-    broadcast::{Delivery, Recipients},
-    stamp::Stamp,
-};
 
 /// Rooms, and the connections in them. Cheap to clone: all clones share the same rooms.
 ///

@@ -8,10 +8,9 @@ use super::{
     change::{Person, Tracked},
     compressions::Compressions,
     encoded_change::EncodedChange,
-    signal::Signals,
     watcher::Watcher,
 };
-use crate::sync::assert_no_lock_is_held;
+use crate::{signal::Signals, sync::assert_no_lock_is_held};
 
 /// Work that a change causes but that must not run under a lock: waking tasks, dropping metadata, and compressing what
 /// watchers are sent.

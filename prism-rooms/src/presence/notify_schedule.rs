@@ -4,8 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_channel::Receiver;
 
-use super::signal::{Signal, Signals};
-use crate::sync::Lock;
+use crate::{
+    signal::{Signal, Signals},
+    sync::Lock,
+};
 
 /// The rooms whose watchers are to be notified, by time.
 ///

@@ -5,11 +5,11 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 use async_channel::Receiver;
 use prism_driver::Deferring;
 
-use super::{
-    change::Change,
+use super::change::Change;
+use crate::{
     signal::{Signal, Signals},
+    sync::Lock,
 };
-use crate::sync::Lock;
 
 /// The number of changes that a [`Watch`] holds until they are received.
 const CAPACITY: usize = 16;

@@ -2,9 +2,8 @@
 
 use prism_driver::{Connection, TrySendError};
 
-use super::{
-    compressions::Compressions, encoded_change::EncodedChange, signal::Signals, watch::WatchSender,
-};
+use super::{compressions::Compressions, encoded_change::EncodedChange, watch::WatchSender};
+use crate::signal::Signals;
 
 pub(super) struct Watcher<M> {
     destination: Destination<M>,

@@ -6,11 +6,8 @@ use prism_driver::{
     CloseCode, Connection, ConnectionId, Outgoing, PreparedMessage, TrySendError, hold_wakeups,
 };
 
-use super::{
-    membership::{Membership, Scope},
-    stamp::Stamp,
-};
-use crate::shared_message::SharedMessage;
+use super::membership::{Membership, Scope};
+use crate::{shared_message::SharedMessage, stamp::Stamp};
 
 /// A selection of connections to send to. Returned by [`Rooms::to`](crate::Rooms::to) and
 /// [`Rooms::everyone`](crate::Rooms::everyone).

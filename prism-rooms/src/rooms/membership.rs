@@ -22,12 +22,12 @@ use std::{
     },
 };
 
-use super::stamp::Stamp;
 use crate::{
     directory::Directory,
     error::JoinError,
     member_records::{Member, MemberRecords, RecordOwner, RoomNames},
     shared_message::SharedMessage,
+    stamp::Stamp,
     sync::{BroadcastLock, Lock, run_user_code},
 };
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Membership, Scope, Stamp};
-use crate::{member_records::Member, sync::Lock};
+use super::{Membership, Scope};
+use crate::{member_records::Member, stamp::Stamp, sync::Lock};
 
 #[derive(Clone)]
 pub(super) struct FakeMember(Arc<Inner>);

@@ -9,11 +9,11 @@ use prism_driver::hold_wakeups;
 /// A waker is application code, so a signal cannot be sent under a lock. Code that holds a lock adds it to
 /// [`Signals`] instead.
 #[derive(Clone)]
-pub(super) struct Signal(Option<Sender<()>>);
+pub(crate) struct Signal(Option<Sender<()>>);
 
 impl Signal {
     /// Creates a signal and its receiver, which holds at most `capacity` unreceived signals.
-    pub(super) fn new(capacity: usize) -> (Self, Receiver<()>) {
+    pub(crate) fn new(capacity: usize) -> (Self, Receiver<()>) {
         let (sender, receiver) = async_channel::bounded(capacity);
         (Self(Some(sender)), receiver)
     }
@@ -29,16 +29,16 @@ impl Drop for Signal {
 
 /// The signals to send once no lock is held.
 #[derive(Default)]
-pub(super) struct Signals(Vec<Signal>);
+pub(crate) struct Signals(Vec<Signal>);
 
 impl Signals {
-    pub(super) fn add(&mut self, signal: &Signal) {
+    pub(crate) fn add(&mut self, signal: &Signal) {
         self.0.push(signal.clone());
     }
 
     /// Sends all signals. The caller must hold no lock, but has to hold wake-ups: the driver then runs the
     /// wakers, and contains their panics.
-    pub(super) fn send(&mut self) {
+    pub(crate) fn send(&mut self) {
         for signal in self.0.drain(..) {
             // Fails if the receiver is full, and so will wake up anyway, or if it is gone.
             let _ = signal.0.as_ref().map(|sender| sender.try_send(()));
