@@ -60,11 +60,24 @@ impl PreparedMessage {
     /// # use prism_core::PreparedMessage;
     /// let secret = PreparedMessage::new("the password").plain();
     /// assert_eq!(secret, PreparedMessage::new("the password"));
+    /// assert!(secret.is_plain() && secret.is_text());
     /// ```
     #[must_use]
     pub fn plain(self) -> Self {
         let Prepared { opcode, header, ref frame, .. } = *self.0;
         Self(Arc::new(Prepared { opcode, header, frame: frame.clone(), forms: None }))
+    }
+
+    /// Returns whether the message is never compressed; see [`plain`](Self::plain).
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.0.forms.is_none()
+    }
+
+    /// Returns whether this is a text message; otherwise it is binary.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.0.opcode == OpCode::Text
     }
 
     fn encode(header: Header, payload: &[u8]) -> Self {
