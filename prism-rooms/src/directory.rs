@@ -15,8 +15,8 @@
 //! Each shard has its names twice: by hash, to look them up, and in order, to list them. A lookup pays nothing
 //! for the order, and the cost of a page of names depends on the size of the page and not on the number of names.
 //!
-//! Lock order: entries, in the order of their names, then a shard. No thread waits for an entry while it holds
-//! a shard.
+//! Lock order: entries, in the order of their names, then a shard, then whatever the observer locks. No thread waits for
+//! an entry while it holds a shard.
 
 use std::{
     collections::{BTreeSet, BinaryHeap, HashMap},
@@ -35,8 +35,16 @@ pub(crate) trait Vacancy: Default {
     fn is_vacant(&self) -> bool;
 }
 
+/// Told when names appear and vanish. It is called under a lock, so it may only take note of that.
+pub(crate) trait NameObserver: Send + Sync {
+    fn appeared(&self, name: &Arc<str>);
+
+    fn vanished(&self, name: &Arc<str>);
+}
+
 pub(crate) struct Directory<T> {
     shards: Shards<Shard<T>>,
+    observer: Option<Arc<dyn NameObserver>>,
 }
 
 struct Shard<T> {
@@ -52,7 +60,13 @@ struct Entry<T> {
 
 impl<T: Vacancy> Directory<T> {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { shards: Shards::new(shards) }
+        Self { shards: Shards::new(shards), observer: None }
+    }
+
+    /// Creates an empty directory that tells an observer of its names. It learns of the changes to one name in their
+    /// order, because each is told under the lock of the name's shard.
+    pub(crate) fn observed(shards: usize, observer: Arc<dyn NameObserver>) -> Self {
+        Self { shards: Shards::new(shards), observer: Some(observer) }
     }
 
     /// Calls `visit`, once, with the value of this name, which is created if there is none. The shard may be
@@ -68,6 +82,9 @@ impl<T: Vacancy> Directory<T> {
                 let (name, mut value) = (Arc::from(name), T::default());
                 let returned = visit(&name, &mut value);
                 if !value.is_vacant() {
+                    if let Some(observer) = &self.observer {
+                        observer.appeared(&name);
+                    }
                     shard.insert(Entry { name, value: Lock::new(value) });
                 }
                 return returned;
@@ -144,7 +161,11 @@ impl<T: Vacancy> Directory<T> {
     /// Ends a visit: a value that has become vacant is removed before its lock is released.
     fn remove_if_vacant(&self, entry: &Entry<T>, value: Guard<'_, T>) {
         if value.is_vacant() {
-            self.shards.lock(&*entry.name).remove(&entry.name);
+            let mut shard = self.shards.lock(&*entry.name);
+            if let Some(observer) = &self.observer {
+                observer.vanished(&entry.name);
+            }
+            shard.remove(&entry.name);
         }
     }
 }

@@ -8,3 +8,6 @@ pub mod rooms {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/presence.md")]
 pub mod presence {}
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/cluster.md")]
+pub mod cluster {}

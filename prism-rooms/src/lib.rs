@@ -1,10 +1,11 @@
 //! Rooms, broadcast and presence for Prism's connections, on every runtime.
 //!
 //! - [`Rooms`] groups connections, and sends a message to all members of a group.
+//! - A [`Cluster`] makes rooms span several processes.
 //! - [`Presence`] tracks who is in a room, with metadata such as a status, and sends each change to the connections
 //!   that watch the room.
 //!
-//! You can use each without the other.
+//! You can use rooms and presence without each other.
 //!
 //! # Rooms
 //!
@@ -167,11 +168,12 @@
 //!
 //! # Several processes
 //!
-//! Rooms and presence are local to a process. Two things help you to connect several processes. The [`Stamp`] of a
-//! message identifies the process that sent it, and orders it among the messages that this process sent to the
-//! same room. The [ID of a connection](prism_driver::ConnectionId) is globally unique, and identifies the
-//! connection's process.
+//! [`Rooms::new`] and [`Presence`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several: a
+//! message reaches the members at all of its nodes. They exchange messages over a [`Backplane`], and
+//! [the guide to clusters](docs::cluster) says what you can rely on when that fails.
 
+mod backplane;
+mod cluster;
 mod directory;
 pub mod docs;
 mod error;
@@ -186,6 +188,16 @@ mod stamp;
 mod sync;
 
 pub use crate::{
+    backplane::{
+        Backplane, Session, SessionFuture,
+        command::{Channel, Command, Ticket},
+        memory::{MemoryBackplane, MemoryBroker},
+    },
+    cluster::{
+        Cluster, ClusterEvents,
+        event::{ClusterCounts, ClusterEvent},
+        shared::Elsewhere,
+    },
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},

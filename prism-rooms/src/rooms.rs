@@ -1,13 +1,19 @@
 //! [`Rooms`]: which connections are in which room. The public interface of the [`Membership`].
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
-use prism_driver::{Connection, ConnectionId};
+use prism_driver::{Connection, ConnectionId, Deferring};
 
-use crate::{error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS};
+use crate::{
+    cluster::shared::Shared, error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS,
+};
 
 mod broadcast;
-mod membership;
+pub(crate) mod deliver;
+pub(crate) mod membership;
 
 pub use self::broadcast::{Delivery, Recipients};
 use self::membership::{Membership, Scope};
@@ -64,6 +70,16 @@ impl Rooms {
     #[must_use]
     pub fn with_options(options: RoomsOptions) -> Self {
         Self { membership: Membership::new(DEFAULT_SHARDS, options.max_rooms_per_connection) }
+    }
+
+    /// Creates the rooms of a node.
+    pub(crate) fn in_cluster(options: RoomsOptions, cluster: Arc<Shared>) -> Self {
+        let limit = options.max_rooms_per_connection;
+        Self { membership: Membership::in_cluster(DEFAULT_SHARDS, limit, cluster) }
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Membership<Connection>> {
+        Arc::downgrade(&self.membership)
     }
 
     // ---- joining and leaving
@@ -161,6 +177,33 @@ impl Rooms {
     #[must_use]
     pub fn one(&self, id: ConnectionId) -> Option<Connection> {
         self.membership.member(id)
+    }
+
+    /// Waits until messages that other nodes of the [`Cluster`](crate::Cluster) send to a room arrive here. Returns
+    /// whether they do.
+    ///
+    /// The first connection that joins a room makes this node subscribe to it, which takes a moment: the time of a round
+    /// trip to the backplane, or until the backplane can be reached. The room's members receive what other nodes send after
+    /// this has returned. They may receive some that was sent before.
+    ///
+    /// Returns `false` if the room has no members here, or none any more, and if the node has left the cluster. Returns at
+    /// once if there is no cluster: `true` if the room has members. Cancel-safe.
+    ///
+    /// ```no_run
+    /// # async fn example(rooms: prism_rooms::Rooms, connection: prism_driver::Connection) {
+    /// if rooms.join(&connection, "tea") == Ok(true) && rooms.reached("tea").await {
+    ///     let _ = connection.try_send("you will miss nothing from here on");
+    /// }
+    /// # }
+    /// ```
+    pub async fn reached(&self, room: &str) -> bool {
+        match self.membership.cluster() {
+            Some(cluster) => {
+                let answer = cluster.ask(room);
+                Deferring::new(answer.recv()).await.unwrap_or(false)
+            }
+            None => !self.is_empty(room),
+        }
     }
 
     // ---- the rooms and their members, at this moment

@@ -9,13 +9,13 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::PoisonError,
+    sync::{PoisonError, atomic::Ordering},
 };
 
 #[cfg(prism_loom)]
-use loom::sync::{Mutex, MutexGuard, RwLock};
+use loom::sync::{Mutex, MutexGuard, RwLock, atomic::AtomicBool};
 #[cfg(not(prism_loom))]
-use std::sync::{Mutex, MutexGuard, RwLock};
+use std::sync::{Mutex, MutexGuard, RwLock, atomic::AtomicBool};
 
 /// A mutex that ignores poisoning: no code in this crate panics in the middle of a change, and the driver
 /// catches the panics of a transport.
@@ -49,6 +49,26 @@ impl<T> Deref for Guard<'_, T> {
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
+    }
+}
+
+/// A flag that one thread raises and any lowers. It orders nothing else.
+#[derive(Debug)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Flag {
+    pub(crate) fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    pub(crate) fn raise(&self) {
+        // Not a mere store: loom does not know that what others swap in meanwhile has one order with it.
+        self.0.swap(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether it was raised.
+    pub(crate) fn lower(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The scenarios of rooms and presence, one file a topic. They are one binary, because linking is slower than the tests.
 
+mod cluster;
 mod common;
 mod compression;
 mod limits;

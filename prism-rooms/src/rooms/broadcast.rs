@@ -1,13 +1,20 @@
 //! Sending to rooms: [`Recipients`] selects the receivers of a message, and [`Delivery`] counts them.
 
-use std::{cell::LazyCell, collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
-use prism_driver::{
-    CloseCode, Connection, ConnectionId, Outgoing, PreparedMessage, TrySendError, hold_wakeups,
+use prism_driver::{CloseCode, Connection, ConnectionId, Outgoing};
+
+use super::{
+    deliver::{self, Tally},
+    membership::{Membership, Scope},
 };
-
-use super::membership::{Membership, Scope};
-use crate::{shared_message::SharedMessage, stamp::Stamp};
+use crate::{
+    cluster::{
+        action::OwnedAction,
+        shared::{Elsewhere, Shared},
+    },
+    stamp::Stamp,
+};
 
 /// A selection of connections to send to. Returned by [`Rooms::to`](crate::Rooms::to) and
 /// [`Rooms::everyone`](crate::Rooms::everyone).
@@ -42,6 +49,9 @@ pub struct Delivery {
     /// If a connection has the policy [`DropOldest`](prism_driver::WhenSlow::DropOldest), the outbox accepts the new
     /// message, and older messages are dropped instead. [`Connection::missed`] counts those.
     pub dropped: usize,
+    /// What becomes of the message at other nodes of the [`Cluster`](crate::Cluster), if there is one. The other numbers are
+    /// those of this node.
+    pub elsewhere: Elsewhere,
 }
 
 impl<'a> Recipients<'a> {
@@ -74,7 +84,8 @@ impl<'a> Recipients<'a> {
         self
     }
 
-    /// Sends a message in any [form](Outgoing): encodes the message once, unless it is a [`PreparedMessage`], and puts
+    /// Sends a message in any [form](Outgoing): encodes the message once, unless it is a
+    /// [`PreparedMessage`](prism_driver::PreparedMessage), and puts
     /// it into the outbox of each recipient.
     ///
     /// Never waits for a peer. A recipient whose outbox is full misses the message. With [`or_close`](Self::or_close),
@@ -88,59 +99,84 @@ impl<'a> Recipients<'a> {
     /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
     /// returns.
     pub fn send(&self, message: impl Outgoing) -> Delivery {
-        self.deliver(&message.prepare())
-    }
-
-    fn deliver(&self, message: &PreparedMessage) -> Delivery {
-        let message = SharedMessage::new(message.clone());
-        self.membership.compress(&message, &self.scope);
-        // For members that have joined since then, with a form of their own. Nothing is compressed under a lock.
-        let plain = LazyCell::new(|| message.to_send().clone().plain());
-        let (mut delivered, mut dropped) = (0, 0);
-        // Wakers are application code, so wake-ups are held back until no room is locked. When a handler sends, few
-        // tasks have to be woken: `try_send` adds idle recipients to the session's thread-local batch, and the
-        // session writes to them when the handler's turn ends (`connection/batch.rs` of the driver).
-        let _wakeups = hold_wakeups();
-        let mut slow = Vec::new();
-        let stamp = self.for_each(|member| {
-            let is_lacking = member.compressed_form().is_some_and(|form| message.lacks(form));
-            match member.try_send(if is_lacking { &*plain } else { message.to_send() }) {
-                Ok(()) => delivered += 1,
-                Err(TrySendError::Full) => {
-                    dropped += 1;
-                    if self.or_close {
-                        slow.push(member.clone());
-                    }
-                }
-                Err(TrySendError::Refused(_)) => {} // it is closing
-            }
-        });
-        for member in slow {
-            member.close(CloseCode::TRY_AGAIN_LATER, "too slow");
-        }
-        Delivery { stamp, delivered, dropped }
+        let message = message.prepare();
+        let publication = self.publication();
+        let ((stamp, elsewhere), Tally { delivered, dropped }) =
+            self.here().send(&message, self.or_close, || match publication {
+                Some(publication) => publication.publish(OwnedAction::Send {
+                    message: message.clone(),
+                    or_close: self.or_close,
+                }),
+                None => (Stamp::next(), Elsewhere::Alone),
+            });
+        self.wake_cluster();
+        Delivery { stamp, delivered, dropped, elsewhere }
     }
 
     /// Closes the connections, as [`Connection::close`] does. Returns the number of connections that this call has
-    /// closed, which excludes those that were closing already.
+    /// closed, which excludes those that were closing already, and those of other nodes.
     pub fn close(&self, code: CloseCode, reason: &str) -> usize {
-        let mut members = Vec::new();
-        self.for_each(|member| members.push(member.clone()));
-        members.iter().filter(|member| member.close(code, reason)).count()
+        let publication = self.publication();
+        let closed = self.here().close(code, reason, || {
+            if let Some(publication) = publication {
+                publication.publish(OwnedAction::close(code, reason));
+            }
+        });
+        self.wake_cluster();
+        closed
     }
 
     /// Wakes the handler of each recipient; see [`Connection::wake`].
     pub fn wake(&self) {
-        let _wakeups = hold_wakeups(); // until no room is locked
-        self.for_each(|member| member.wake());
+        let publication = self.publication();
+        self.here().wake(|| {
+            if let Some(publication) = publication {
+                publication.publish(OwnedAction::Wake);
+            }
+        });
+        self.wake_cluster();
     }
 
-    fn for_each(&self, mut visit: impl FnMut(&Connection)) -> Stamp {
-        self.membership.for_each(&self.scope, |id, member| {
-            if !self.except.contains(&id) {
-                visit(member);
-            }
-        })
+    /// Returns the recipients of this node.
+    fn here(&self) -> deliver::Recipients<'_, impl Fn(ConnectionId) -> bool> {
+        let is_excluded = |id| self.except.contains(&id);
+        deliver::Recipients { membership: self.membership, scope: &self.scope, is_excluded }
+    }
+
+    /// Prepares what has to be published for other nodes, if there are any.
+    fn publication(&self) -> Option<Publication<'_>> {
+        let cluster = self.membership.cluster()?;
+        let rooms = match &self.scope {
+            Scope::Everyone => None,
+            Scope::Rooms(rooms) => Some(&rooms[..]),
+        };
+        let is_elsewhere = |id: &&ConnectionId| self.membership.member(**id).is_none();
+        let except = self.except.iter().filter(is_elsewhere).map(|id| id.as_u128()).collect();
+        Some(Publication { cluster, rooms, except, now: cluster.now() })
+    }
+
+    /// Wakes the task that publishes.
+    fn wake_cluster(&self) {
+        if let Some(cluster) = self.membership.cluster() {
+            cluster.wake();
+        }
+    }
+}
+
+/// What has to be published, as far as it can be prepared before a room is locked.
+struct Publication<'a> {
+    cluster: &'a Shared,
+    rooms: Option<&'a [&'a str]>,
+    /// The connections to leave out that are not here.
+    except: Vec<u128>,
+    now: Duration,
+}
+
+impl Publication<'_> {
+    /// Puts it into the node's outbox, under the lock of the rooms: that gives it the same place among the messages to
+    /// each room as here.
+    fn publish(self, action: OwnedAction) -> (Stamp, Elsewhere) {
+        self.cluster.publish(self.rooms, self.except, action, self.now)
     }
 }
 

@@ -12,7 +12,7 @@
 //! [broadcast lock](BroadcastLock), and a message to everyone holds it exclusively.
 //!
 //! Lock order: first a member's record (to join, leave or end) or the broadcast lock (to send), never both.
-//! Then rooms, in the order of their names, or the list of everyone.
+//! Then rooms, in the order of their names, or the list of everyone. Then those of the [cluster](Shared), if there is one.
 
 use std::{
     collections::HashSet,
@@ -23,11 +23,11 @@ use std::{
 };
 
 use crate::{
+    cluster::shared::{ClusterHandle, Shared},
     directory::Directory,
     error::JoinError,
     member_records::{Member, MemberRecords, RecordOwner, RoomNames},
     shared_message::SharedMessage,
-    stamp::Stamp,
     sync::{BroadcastLock, Lock, run_user_code},
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Membership<M: Member> {
     this: Weak<Self>,
     records: MemberRecords<M>,
     rooms: Directory<Members<M>>,
+    /// `None` if there are no other nodes.
+    cluster: Option<ClusterHandle>,
     everyone: Lock<Members<M>>,
     /// Held while a message is delivered.
     broadcast_lock: BroadcastLock,
@@ -65,10 +67,30 @@ pub(crate) enum Scope<'a> {
 
 impl<M: Member> Membership<M> {
     pub(crate) fn new(shards: usize, max_rooms_per_member: usize) -> Arc<Self> {
+        Self::with_rooms(Directory::new(shards), None, shards, max_rooms_per_member)
+    }
+
+    /// Creates a membership of a node, which is told of its rooms.
+    pub(crate) fn in_cluster(
+        shards: usize,
+        max_rooms_per_member: usize,
+        cluster: Arc<Shared>,
+    ) -> Arc<Self> {
+        let rooms = Directory::observed(shards, cluster.clone());
+        Self::with_rooms(rooms, Some(ClusterHandle::new(cluster)), shards, max_rooms_per_member)
+    }
+
+    fn with_rooms(
+        rooms: Directory<Members<M>>,
+        cluster: Option<ClusterHandle>,
+        shards: usize,
+        max_rooms_per_member: usize,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             records: MemberRecords::new(shards),
-            rooms: Directory::new(shards),
+            rooms,
+            cluster,
             everyone: Lock::new(Members::default()),
             broadcast_lock: BroadcastLock::new(),
             compressed_members: AtomicUsize::new(0),
@@ -104,6 +126,7 @@ impl<M: Member> Membership<M> {
             });
             Ok(true)
         });
+        self.wake_cluster();
         joined.unwrap_or(Err(JoinError::Ended))
     }
 
@@ -113,6 +136,7 @@ impl<M: Member> Membership<M> {
             let room = rooms.take(room)?;
             Some((self.remove_from(id, &room)?, room))
         });
+        self.wake_cluster();
         let Some((member, room)) = left.flatten() else { return false };
         self.call_leave_hooks(&member, &[room], false);
         true
@@ -124,6 +148,7 @@ impl<M: Member> Membership<M> {
             let rooms: Vec<_> = rooms.drain().collect();
             (self.remove_from_all(id, &rooms), rooms)
         });
+        self.wake_cluster();
         let Some((members, rooms)) = left else { return Vec::new() };
         if let Some(member) = members.first() {
             self.call_leave_hooks(member, &rooms, false);
@@ -147,6 +172,11 @@ impl<M: Member> Membership<M> {
 
     pub(crate) const fn rooms(&self) -> &Directory<Members<M>> {
         &self.rooms
+    }
+
+    /// Returns the node that these rooms belong to, if there are others.
+    pub(crate) fn cluster(&self) -> Option<&Shared> {
+        self.cluster.as_ref().map(ClusterHandle::shared)
     }
 
     /// Returns the number of members in `everyone`.
@@ -183,28 +213,41 @@ impl<M: Member> Membership<M> {
         }
     }
 
-    /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. All calls for
-    /// one member are made in the order of the stamps.
-    pub(crate) fn for_each(&self, scope: &Scope<'_>, visit: impl FnMut(M::Id, &M)) -> Stamp {
+    /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. Before that, and under the
+    /// same locks, it calls `stamp` and returns its result. All calls for one member are made in the order of the stamps.
+    pub(crate) fn for_each<R>(
+        &self,
+        scope: &Scope<'_>,
+        stamp: impl FnOnce() -> R,
+        visit: impl FnMut(M::Id, &M),
+    ) -> R {
         match scope {
             Scope::Everyone => {
-                self.broadcast_lock.exclusive(|| visit_all(&self.everyone.lock(), visit))
+                self.broadcast_lock.exclusive(|| visit_all(&self.everyone.lock(), stamp, visit))
             }
-            Scope::Rooms(rooms) => self
-                .broadcast_lock
-                .shared(|| match rooms[..] {
-                    [room] => self.with_members(room, |members| visit_all(members, visit)),
-                    _ => Some(self.for_each_in_union(rooms.clone(), visit)),
-                })
-                .unwrap_or_else(Stamp::next),
+            Scope::Rooms(rooms) => self.broadcast_lock.shared(|| match rooms[..] {
+                [room] => {
+                    let mut stamp = Some(stamp);
+                    let mut stamp = || stamp.take().expect("it is called once")();
+                    let stamped =
+                        self.with_members(room, |members| visit_all(members, &mut stamp, visit));
+                    stamped.unwrap_or_else(stamp) // there is no such room
+                }
+                _ => self.for_each_in_union(rooms.clone(), stamp, visit),
+            }),
         }
     }
 
-    fn for_each_in_union(&self, mut rooms: Vec<&str>, mut visit: impl FnMut(M::Id, &M)) -> Stamp {
+    fn for_each_in_union<R>(
+        &self,
+        mut rooms: Vec<&str>,
+        stamp: impl FnOnce() -> R,
+        mut visit: impl FnMut(M::Id, &M),
+    ) -> R {
         rooms.sort_unstable();
         rooms.dedup();
         self.rooms.with_all(&rooms, |rooms| {
-            let stamp = Stamp::next();
+            let stamp = stamp();
             let mut visited = HashSet::new();
             for (id, member) in rooms.iter().flat_map(|members| members.iter()) {
                 if visited.insert(id) {
@@ -247,6 +290,13 @@ impl<M: Member> Membership<M> {
         rooms.into_iter().filter_map(|room| self.remove_from(id, room)).collect()
     }
 
+    /// Tells the cluster of rooms that have appeared or vanished. The caller must hold no lock.
+    fn wake_cluster(&self) {
+        if let Some(cluster) = self.cluster() {
+            cluster.wake_if_changed();
+        }
+    }
+
     /// Calls the hooks. The caller must hold no lock.
     fn call_leave_hooks(&self, member: &M, rooms: &[Arc<str>], ended: bool) {
         let hooks = self.leave_hooks.lock().clone();
@@ -271,6 +321,7 @@ impl<M: Member> RecordOwner<M> for Membership<M> {
             }
             removed.extend(member);
         });
+        self.wake_cluster();
         if let Some((member, rooms)) = ended
             && !rooms.is_empty()
         {
@@ -279,8 +330,12 @@ impl<M: Member> RecordOwner<M> for Membership<M> {
     }
 }
 
-fn visit_all<M: Member>(members: &Members<M>, mut visit: impl FnMut(M::Id, &M)) -> Stamp {
-    let stamp = Stamp::next();
+fn visit_all<M: Member, R>(
+    members: &Members<M>,
+    stamp: impl FnOnce() -> R,
+    mut visit: impl FnMut(M::Id, &M),
+) -> R {
+    let stamp = stamp();
     members.iter().for_each(|(id, member)| visit(id, member));
     stamp
 }

@@ -52,13 +52,15 @@ impl Member for FakeMember {
 
 impl Membership<FakeMember> {
     pub(super) fn broadcast(&self, rooms: &[&str], message: u32) -> Stamp {
-        self.for_each(&Scope::Rooms(rooms.to_vec()), |_, member| {
+        self.for_each(&Scope::Rooms(rooms.to_vec()), Stamp::next, |_, member| {
             member.0.received.lock().push(message);
         })
     }
 
     pub(super) fn broadcast_to_everyone(&self, message: u32) -> Stamp {
-        self.for_each(&Scope::Everyone, |_, member| member.0.received.lock().push(message))
+        self.for_each(&Scope::Everyone, Stamp::next, |_, member| {
+            member.0.received.lock().push(message);
+        })
     }
 
     /// Returns the members of a room, sorted. Panics if two views of the membership disagree.

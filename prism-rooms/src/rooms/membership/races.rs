@@ -2,12 +2,13 @@
 //!
 //! With one shard, because hashes differ from run to run, and loom needs each run to be the same.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use async_channel::Receiver;
 use loom::thread;
 
 use super::{Membership, fake_member::FakeMember};
-use crate::sync::Lock;
+use crate::{cluster::shared::Shared, sync::Lock};
 
 fn membership() -> Arc<Membership<FakeMember>> {
     Membership::new(1, usize::MAX)
@@ -234,6 +235,79 @@ fn a_union_reaches_members_that_stay_while_a_room_is_recreated() {
         // Ben was in no room for a moment, and may have missed the other message.
         assert!(ann.received() == ben.received() || ben.received() == [8]);
         assert_eq!(membership.members("tea"), [2]);
+    });
+}
+
+/// The task of a cluster, which follows the rooms of its node, as far as it is woken.
+#[derive(Default)]
+struct Follower {
+    follows_tea: bool,
+}
+
+impl Follower {
+    fn run(&mut self, cluster: &Shared, signals: &Receiver<()>) {
+        while signals.try_recv().is_ok() {
+            let changes = cluster.take_changes();
+            if let Some(exists) = changes.rooms.get("tea") {
+                self.follows_tea = *exists;
+            }
+        }
+    }
+}
+
+fn membership_in_cluster() -> (Arc<Membership<FakeMember>>, Arc<Shared>, Receiver<()>) {
+    let (cluster, signals) = Shared::new(1, || Duration::ZERO);
+    let cluster = Arc::new(cluster);
+    (Membership::in_cluster(1, usize::MAX, cluster.clone()), cluster, signals)
+}
+
+#[test]
+fn a_cluster_follows_exactly_the_rooms_that_exist() {
+    with_at_most_four_preemptions(|| {
+        let (membership, cluster, signals) = membership_in_cluster();
+        let (ann, ben) = (FakeMember::new(1), FakeMember::new(2));
+        membership.join(&ann, "tea").unwrap();
+        let join = thread::spawn({
+            let membership = membership.clone();
+            move || membership.join(&ben, "tea").unwrap()
+        });
+        let follow = thread::spawn({
+            let (cluster, signals) = (cluster.clone(), signals.clone());
+            move || {
+                let mut follower = Follower::default();
+                follower.run(&cluster, &signals);
+                thread::yield_now();
+                follower.run(&cluster, &signals);
+                follower
+            }
+        });
+        membership.leave(1, "tea");
+        let rejoins = membership.join(&ann, "tea").unwrap();
+        membership.leave(1, "tea");
+        assert!(rejoins && join.join().unwrap());
+        let mut follower = follow.join().unwrap();
+        follower.run(&cluster, &signals);
+        assert!(follower.follows_tea, "ben is there");
+        membership.leave(2, "tea");
+        follower.run(&cluster, &signals);
+        assert!(!follower.follows_tea, "nobody is there");
+    });
+}
+
+#[test]
+fn a_cluster_follows_no_room_after_all_have_left_at_once() {
+    with_at_most_four_preemptions(|| {
+        let (membership, cluster, signals) = membership_in_cluster();
+        let (ann, ben) = (FakeMember::new(1), FakeMember::new(2));
+        membership.join(&ann, "tea").unwrap();
+        membership.join(&ben, "tea").unwrap();
+        let mut follower = Follower::default();
+        let end = thread::spawn(move || ben.end());
+        membership.leave(1, "tea");
+        follower.run(&cluster, &signals);
+        end.join().unwrap();
+        follower.run(&cluster, &signals);
+        assert!(!follower.follows_tea);
     });
 }
 

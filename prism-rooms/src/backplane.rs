@@ -1,0 +1,172 @@
+//! [`Backplane`]: what carries bytes between the nodes of a cluster; and [`Session`], a connection to it.
+
+use std::{collections::VecDeque, error::Error, fmt, mem, pin::Pin};
+
+use async_channel::Receiver;
+use bytes::Bytes;
+use prism_driver::{Deferring, hold_wakeups};
+
+use crate::{
+    signal::{Signal, Signals},
+    sync::Lock,
+};
+
+pub(crate) mod command;
+pub(crate) mod memory;
+
+use self::command::{Command, Ticket};
+
+/// Carries bytes between the nodes of a [`Cluster`](crate::Cluster): a message broker such as Redis, or
+/// [one in memory](crate::MemoryBroker) for tests.
+///
+/// A backplane decides nothing. It opens a connection when it is asked to, and says when that is lost. It subscribes,
+/// unsubscribes and publishes when it is told to. The cluster does the rest: it connects again, recognizes what arrives
+/// twice, and notices what does not arrive.
+///
+/// What one session publishes has to arrive at each other session in the same order, across channels too. It may be lost
+/// or repeated.
+///
+/// ```
+/// use prism_rooms::{Backplane, Command, Session, SessionFuture};
+///
+/// /// One that connects this node to itself only.
+/// struct Loopback;
+///
+/// impl Backplane for Loopback {
+///     fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
+///         Box::pin(async move {
+///             session.connected();
+///             loop {
+///                 for command in session.next().await {
+///                     match command {
+///                         Command::Subscribe { ticket, .. } => session.done(ticket),
+///                         Command::Unsubscribe { .. } => {}
+///                         Command::Publish { payload, ticket, .. } => {
+///                             session.received(payload);
+///                             session.done(ticket);
+///                         }
+///                     }
+///                 }
+///             }
+///         })
+///     }
+/// }
+/// ```
+pub trait Backplane: Send + Sync + 'static {
+    /// Opens one connection, carries out the session's commands until the connection is lost, and returns why it was.
+    /// Never reconnects.
+    ///
+    /// The future is dropped if the connection takes too long, or if the session has to end for another reason. It is
+    /// polled in the task that delivers what it [receives](Session::received), so it should yield after every 64 KiB or
+    /// so: until then they take up memory.
+    fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a>;
+}
+
+/// The future that [`Backplane::serve`] returns. Its output says why the connection was lost.
+pub type SessionFuture<'a> =
+    Pin<Box<dyn Future<Output = Box<dyn Error + Send + Sync>> + Send + 'a>>;
+
+/// The cluster's side of a connection to a [`Backplane`]. The cluster creates one for each call of
+/// [`serve`](Backplane::serve).
+pub struct Session {
+    inputs: Lock<Inputs>,
+    commands: Lock<VecDeque<Command>>,
+    /// Wakes the cluster's task.
+    has_inputs: Signal,
+    /// Wakes the backplane.
+    has_commands: Signal,
+    commands_added: Receiver<()>,
+}
+
+/// What the backplane has reported.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    pub(crate) is_connected: bool,
+    pub(crate) events: VecDeque<SessionEvent>,
+}
+
+#[derive(Debug)]
+pub(crate) enum SessionEvent {
+    Done(Ticket),
+    Received(Bytes),
+}
+
+impl Session {
+    pub(crate) fn new(has_inputs: Signal) -> Self {
+        let (has_commands, commands_added) = Signal::new(1);
+        Self {
+            inputs: Lock::new(Inputs::default()),
+            commands: Lock::new(VecDeque::new()),
+            has_inputs,
+            has_commands,
+            commands_added,
+        }
+    }
+
+    /// Reports that the connection is open. Commands follow.
+    pub fn connected(&self) {
+        self.inputs.lock().is_connected = true;
+        send(&self.has_inputs);
+    }
+
+    /// Waits for commands, and returns them in their order: at least one. Cancel-safe.
+    ///
+    /// There are never more than 256 messages, or 256 KiB of them, that are not [done](Self::done), unless one is larger.
+    /// Commands of this number can be sent at once.
+    pub async fn next(&self) -> Vec<Command> {
+        loop {
+            let commands = mem::take(&mut *self.commands.lock());
+            if !commands.is_empty() {
+                return commands.into();
+            }
+            // Fails only if the sender is gone, which this session has.
+            let _ = Deferring::new(self.commands_added.recv()).await;
+        }
+    }
+
+    /// Reports that a command has been carried out. If it is a subscription, this has to be called before
+    /// [`received`](Self::received) is called for what was published after that.
+    pub fn done(&self, ticket: Ticket) {
+        self.report(SessionEvent::Done(ticket));
+    }
+
+    /// Reports what has arrived on a channel. Never waits.
+    pub fn received(&self, payload: Bytes) {
+        self.report(SessionEvent::Received(payload));
+    }
+
+    fn report(&self, event: SessionEvent) {
+        self.inputs.lock().events.push_back(event);
+        send(&self.has_inputs);
+    }
+
+    pub(crate) fn take_inputs(&self) -> Inputs {
+        let mut inputs = self.inputs.lock();
+        Inputs { is_connected: inputs.is_connected, events: mem::take(&mut inputs.events) }
+    }
+
+    /// Adds commands for the backplane.
+    pub(crate) fn add_commands(&self, commands: impl Iterator<Item = Command>) {
+        let mut all = self.commands.lock();
+        all.extend(commands);
+        let is_empty = all.is_empty();
+        drop(all);
+        if !is_empty {
+            send(&self.has_commands);
+        }
+    }
+}
+
+/// Sends a signal. The caller must hold no lock.
+fn send(signal: &Signal) {
+    let _wakeups = hold_wakeups();
+    let mut signals = Signals::default();
+    signals.add(signal);
+    signals.send();
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! [`Command`]: what a backplane has to do.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+/// Something that a [`Backplane`](crate::Backplane) has to do. Returned by [`Session::next`](crate::Session::next).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Begin to receive what is published on these channels. A channel to which the session has subscribed before is
+    /// subscribed to again: its subscription may have been lost.
+    Subscribe {
+        /// The channels: at most 512.
+        channels: Vec<Channel>,
+        /// What to pass to [`Session::done`](crate::Session::done) once all of them are subscribed to.
+        ticket: Ticket,
+    },
+    /// Stop receiving what is published on these channels.
+    Unsubscribe {
+        /// The channels: at most 512.
+        channels: Vec<Channel>,
+    },
+    /// Publish a payload on a channel, for all sessions that have subscribed to it, this one included.
+    Publish {
+        /// The channel.
+        channel: Channel,
+        /// Opaque bytes, a little over 1 MiB at most.
+        payload: Bytes,
+        /// What to pass to [`Session::done`](crate::Session::done) once the payload is published.
+        ticket: Ticket,
+    },
+}
+
+/// A channel of a backplane. It prints as its name, such as `r:tea`, in which no two channels agree. A backplane that is
+/// shared with other programs puts a prefix in front of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// The channel to which every node subscribes.
+    All,
+    /// The channel to which the nodes with members in a room subscribe.
+    Room(Arc<str>),
+}
+
+/// Identifies a command, so that a backplane can say when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(crate) TicketKind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum TicketKind {
+    /// For the channel of all nodes, about which nobody asks.
+    SubscribeAll,
+    /// The number of a batch of subscriptions.
+    Subscribe(u64),
+    /// The number of an envelope. An envelope for several rooms is published on each room's channel.
+    Publish(u64),
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Room(room) => write!(f, "r:{room}"),
+        }
+    }
+}

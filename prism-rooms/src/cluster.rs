@@ -1,0 +1,177 @@
+//! [`Cluster`]: rooms across several processes.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_channel::Receiver;
+use prism_driver::{Deferring, Runtime};
+
+use crate::{backplane::Backplane, options::RoomsOptions, rooms::Rooms};
+
+pub(crate) mod action;
+pub(crate) mod core;
+mod envelope;
+pub(crate) mod event;
+mod run;
+pub(crate) mod shared;
+
+use self::{
+    event::{ClusterCounts, ClusterEvent},
+    run::ClusterTask,
+    shared::Shared,
+};
+
+/// A node of a cluster: rooms whose members are connected to several processes. Cheap to clone: all clones are the same
+/// node.
+///
+/// The nodes exchange messages over a [`Backplane`]. Each has [`rooms`](Self::rooms), which are used as any others. A
+/// message to a room is sent to its members at this node, as always, and published for the others. The same is true of
+/// messages to [everyone](Rooms::everyone), of [`close`](crate::Recipients::close), and of
+/// [`wake`](crate::Recipients::wake). All else is local: [`len`](Rooms::len), [`members`](Rooms::members) and the other
+/// methods see the connections of this node.
+///
+/// ```no_run
+/// # fn example(connection: prism_driver::Connection, backplane: prism_rooms::MemoryBackplane) {
+/// use prism_rooms::Cluster;
+/// use prism_tokio::Tokio;
+///
+/// let cluster = Cluster::new(Tokio, backplane);
+/// let rooms = cluster.rooms(); // instead of `Rooms::new()`
+/// rooms.join(&connection, "tea").unwrap();
+/// let delivery = rooms.to("tea").send("the kettle is on");
+/// println!("sent to {} here, elsewhere {:?}", delivery.delivered, delivery.elsewhere);
+/// # }
+/// ```
+///
+/// No call waits for the backplane. If it fails, rooms go on locally, and the node tries to reach it until it does.
+/// [`events`](Self::events) and [`counts`](Self::counts) tell of that.
+/// [What you can rely on in a cluster](crate::docs::cluster) has the guarantees.
+///
+/// The node [leaves](Self::leave) when the last clone of this, of its rooms, and of the handlers that have them is
+/// dropped.
+///
+/// # Limits
+///
+/// Other nodes miss a message of more than 1 MiB, one for more than 64 rooms, and one that excludes more than 64
+/// connections of other nodes. A room whose name is longer than 1 KiB is local.
+///
+/// Messages that wait to be published take up 4 MiB at most. If there are more, or if they wait for more than 2 s, the
+/// oldest are dropped.
+#[derive(Clone)]
+pub struct Cluster {
+    rooms: Rooms,
+    shared: Arc<Shared>,
+    /// Closed when the node has left.
+    left: Receiver<()>,
+}
+
+/// A receiver of what happens in a cluster. Returned by [`Cluster::events`].
+pub struct ClusterEvents(Receiver<ClusterEvent>);
+
+impl Cluster {
+    /// Creates a node, and spawns the task that connects it. The runtime has to be the one on which it is called.
+    #[must_use]
+    pub fn new(runtime: impl Runtime, backplane: impl Backplane) -> Self {
+        Self::with_options(runtime, backplane, RoomsOptions::default())
+    }
+
+    /// Creates a node, with other options for its rooms, and spawns the task that connects it. The runtime has to be the
+    /// one on which it is called.
+    #[must_use]
+    pub fn with_options(
+        runtime: impl Runtime,
+        backplane: impl Backplane,
+        options: RoomsOptions,
+    ) -> Self {
+        let clock = runtime.clone();
+        let (shared, signals) = Shared::new(new_origin(), move || clock.now());
+        let shared = Arc::new(shared);
+        let rooms = Rooms::in_cluster(options, shared.clone());
+        let (runs, left) = async_channel::bounded(1);
+        let task = ClusterTask::new(runtime.clone(), shared.clone(), signals, rooms.downgrade());
+        runtime.spawn(async move {
+            task.run(backplane).await;
+            drop(runs);
+        });
+        Self { rooms, shared, left }
+    }
+
+    /// Returns the rooms of this node. Each call returns the same.
+    #[must_use]
+    pub fn rooms(&self) -> Rooms {
+        self.rooms.clone()
+    }
+
+    /// Returns the ID of this node. No two nodes have the same one, and a process that restarts has another one. In a
+    /// process with one cluster, it is the [origin](prism_driver::origin) of its stamps and connections.
+    #[must_use]
+    pub fn node(&self) -> u64 {
+        self.shared.origin
+    }
+
+    /// Returns a receiver of what happens from now on. A receiver that is 1,024 events behind misses the oldest.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: prism_rooms::Cluster) {
+    /// let events = cluster.events();
+    /// while let Some(event) = events.recv().await {
+    ///     println!("{event:?} {:?}", cluster.counts());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> ClusterEvents {
+        ClusterEvents(self.shared.listen())
+    }
+
+    /// Returns a snapshot of the counters.
+    #[must_use]
+    pub fn counts(&self) -> ClusterCounts {
+        self.shared.counts()
+    }
+
+    /// Leaves the cluster: publishes what waits to be published, says goodbye, and waits until that is done, for a second
+    /// at most. The other nodes then know at once that this one has gone; otherwise they would have to wait for 7 s of
+    /// silence. The rooms go on locally.
+    ///
+    /// Call this when a server has shut down. If the future is dropped, the node leaves all the same.
+    pub async fn leave(&self) {
+        self.shared.leave();
+        let _ = Deferring::new(self.left.recv()).await; // fails when the task has ended, and not before
+    }
+}
+
+impl ClusterEvents {
+    /// Waits for the next event. Returns `None` once the node has left. Cancel-safe.
+    pub async fn recv(&self) -> Option<ClusterEvent> {
+        Deferring::new(self.0.recv()).await.ok()
+    }
+}
+
+/// Returns the ID of a new node: that of the process, unless another node of this process has it.
+fn new_origin() -> u64 {
+    static NODES: AtomicU64 = AtomicU64::new(0);
+    match NODES.fetch_add(1, Ordering::Relaxed) {
+        0 => prism_driver::origin(),
+        number => RandomState::new().hash_one((prism_driver::origin(), number)),
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Cluster");
+        debug.field("node", &self.node()).field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClusterEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterEvents").field("waiting", &self.0.len()).finish_non_exhaustive()
+    }
+}

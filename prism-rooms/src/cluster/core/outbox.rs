@@ -1,0 +1,346 @@
+//! [`Outbox`]: what this node has to publish, in order, and bounded.
+//!
+//! ```text
+//!   first ──► │ given to the session, not confirmed │ waiting │ ◄── push
+//! ```
+//!
+//! When a session ends, what it has not confirmed is published again by the next one: others recognize what they have
+//! received before by its number. If the backplane is away or slow, the oldest waiting envelopes are dropped: news that
+//! is seconds old helps nobody, and memory is bounded. Each drop leaves a hole in the sequence of its rooms, which the
+//! other nodes report.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use super::sequences::Sequences;
+use crate::{
+    backplane::command::Channel,
+    cluster::{
+        action::OwnedAction,
+        envelope::{
+            Body, Broadcast, Envelope, MAX_EXCLUDED, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS, Position,
+            RoomPosition, Targets,
+        },
+    },
+    stamp::Stamp,
+};
+
+/// The most envelopes in an outbox.
+const MAX_ENVELOPES: usize = 8192;
+/// The most bytes in an outbox.
+const MAX_BYTES: usize = 4 << 20;
+/// How long an envelope waits before it is dropped.
+const MAX_AGE: Duration = Duration::from_secs(2);
+/// The most envelopes that a session has at a time.
+const WINDOW: usize = 256;
+/// The most bytes that a session has at a time, except for one envelope.
+const WINDOW_BYTES: usize = 256 << 10;
+/// The size of an envelope without rooms and payload, roughly.
+const OVERHEAD: usize = 128;
+/// The most heartbeats at a time, if very many rooms are to be mentioned.
+const MAX_HEARTBEATS: usize = 8;
+
+pub(crate) struct Outbox {
+    origin: u64,
+    entries: VecDeque<Entry>,
+    /// How many of the first entries the session has.
+    in_flight: usize,
+    in_flight_bytes: usize,
+    bytes: usize,
+    sequences: Sequences,
+    is_closed: bool,
+    published: u64,
+    missed: u64,
+}
+
+struct Entry {
+    number: u64,
+    pushed: Duration,
+    body: Arc<Contents>,
+    size: usize,
+    /// How many copies the session has not confirmed. An envelope for several rooms has a copy for each.
+    unconfirmed: usize,
+}
+
+#[derive(Debug)]
+enum Contents {
+    Heartbeat { everyone: Position, rooms: Vec<(Arc<str>, Position)> },
+    Goodbye,
+    Broadcast { targets: OwnedTargets, except: Vec<u128>, action: OwnedAction },
+}
+
+#[derive(Debug)]
+enum OwnedTargets {
+    Everyone(Position),
+    Rooms(Vec<(Arc<str>, Position)>),
+}
+
+/// An envelope to publish. It is encoded later, when the outbox is no longer locked.
+pub(crate) struct ToPublish {
+    origin: u64,
+    number: u64,
+    body: Arc<Contents>,
+}
+
+impl Outbox {
+    pub(crate) fn new(origin: u64) -> Self {
+        Self {
+            origin,
+            entries: VecDeque::new(),
+            in_flight: 0,
+            in_flight_bytes: 0,
+            bytes: 0,
+            sequences: Sequences::default(),
+            is_closed: false,
+            published: 0,
+            missed: 0,
+        }
+    }
+
+    // ---- what is to be published
+
+    /// Adds a broadcast to everyone. Returns its stamp, and whether it was accepted.
+    pub(crate) fn push_to_everyone(
+        &mut self,
+        except: Vec<u128>,
+        action: OwnedAction,
+        now: Duration,
+    ) -> (Stamp, bool) {
+        let stamp = Stamp::next();
+        let targets = OwnedTargets::Everyone(self.sequences.next_to_everyone(stamp.number));
+        (stamp, self.push_broadcast(stamp.number, targets, except, action, now))
+    }
+
+    /// Adds a broadcast to rooms. Returns its stamp, and whether it was accepted.
+    pub(crate) fn push_to_rooms(
+        &mut self,
+        rooms: &[&str],
+        except: Vec<u128>,
+        action: OwnedAction,
+        now: Duration,
+    ) -> (Stamp, bool) {
+        let stamp = Stamp::next();
+        let mut names: Vec<&str> =
+            rooms.iter().copied().filter(|name| name.len() <= MAX_NAME).collect();
+        let is_whole = names.len() == rooms.len();
+        names.sort_unstable();
+        names.dedup();
+        let next = |name| self.sequences.next_to_room(name, stamp.number, now);
+        let targets = OwnedTargets::Rooms(names.into_iter().map(next).collect());
+        let is_accepted = self.push_broadcast(stamp.number, targets, except, action, now);
+        (stamp, is_accepted && is_whole)
+    }
+
+    fn push_broadcast(
+        &mut self,
+        number: u64,
+        targets: OwnedTargets,
+        except: Vec<u128>,
+        action: OwnedAction,
+        now: Duration,
+    ) -> bool {
+        let rooms_fit = match &targets {
+            OwnedTargets::Everyone(_) => true,
+            OwnedTargets::Rooms(rooms) => (1..=MAX_ROOMS).contains(&rooms.len()),
+        };
+        let fits = rooms_fit
+            && action.payload_len() <= MAX_PAYLOAD
+            && except.len() <= MAX_EXCLUDED
+            && !self.is_closed;
+        if fits {
+            self.push(number, Contents::Broadcast { targets, except, action }, now);
+        } else {
+            self.missed += 1;
+        }
+        fits
+    }
+
+    /// Adds a heartbeat, or several if very many rooms are to be mentioned. Returns the number of the last one.
+    pub(crate) fn push_heartbeat(&mut self, now: Duration) -> u64 {
+        let mut number = 0;
+        for _ in 0..MAX_HEARTBEATS {
+            let (everyone, rooms) = (self.sequences.everyone(), self.sequences.mentions(now));
+            number = Stamp::next().number;
+            self.push(number, Contents::Heartbeat { everyone, rooms }, now);
+            if !self.sequences.has_fresh() {
+                break;
+            }
+        }
+        number
+    }
+
+    /// Adds a goodbye, after which nothing is accepted.
+    pub(crate) fn push_goodbye(&mut self, now: Duration) {
+        self.push(Stamp::next().number, Contents::Goodbye, now);
+        self.is_closed = true;
+    }
+
+    fn push(&mut self, number: u64, body: Contents, now: Duration) {
+        let (size, body) = (body.size(), Arc::new(body));
+        let entry = Entry { number, pushed: now, size, body, unconfirmed: 0 };
+        self.bytes += entry.size;
+        self.entries.push_back(entry);
+        while self.entries.len() > MAX_ENVELOPES || self.bytes > MAX_BYTES {
+            if !self.drop_first_waiting() {
+                break;
+            }
+        }
+    }
+
+    // ---- what a session does
+
+    /// Returns the next envelope, and gives it to the session; `None` if nothing waits, or the session has enough.
+    pub(crate) fn next_to_publish(&mut self, now: Duration) -> Option<ToPublish> {
+        self.drop_old(now);
+        let next = self.entries.get_mut(self.in_flight)?;
+        let is_first = self.in_flight == 0;
+        let has_enough =
+            self.in_flight >= WINDOW || self.in_flight_bytes + next.size > WINDOW_BYTES;
+        if has_enough && !is_first {
+            return None;
+        }
+        self.in_flight += 1;
+        self.in_flight_bytes += next.size;
+        next.unconfirmed = next.body.copies();
+        Some(ToPublish { origin: self.origin, number: next.number, body: next.body.clone() })
+    }
+
+    /// Records that the session has published a copy of the envelope with this number.
+    pub(crate) fn confirm(&mut self, number: u64) {
+        let Ok(index) = self.entries.binary_search_by_key(&number, |entry| entry.number) else {
+            return;
+        };
+        if index >= self.in_flight {
+            return;
+        }
+        let entry = &mut self.entries[index];
+        entry.unconfirmed = entry.unconfirmed.saturating_sub(1);
+        while self.in_flight > 0
+            && let Some(first) = self.entries.pop_front_if(|first| first.unconfirmed == 0)
+        {
+            self.in_flight -= 1;
+            self.in_flight_bytes -= first.size;
+            self.bytes -= first.size;
+            self.published += u64::from(first.body.is_broadcast());
+        }
+    }
+
+    /// Records that the session has ended: what it has not confirmed waits again, except heartbeats.
+    pub(crate) fn session_ended(&mut self) {
+        (self.in_flight, self.in_flight_bytes) = (0, 0);
+        self.entries.retain(|entry| !matches!(*entry.body, Contents::Heartbeat { .. }));
+        self.bytes = self.entries.iter().map(|entry| entry.size).sum();
+    }
+
+    /// Drops envelopes that have waited for too long.
+    pub(crate) fn drop_old(&mut self, now: Duration) {
+        while let Some(first) = self.entries.get(self.in_flight)
+            && first.pushed + MAX_AGE < now
+        {
+            self.drop_first_waiting();
+        }
+    }
+
+    // ---- numbers
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns how many broadcasts were published.
+    pub(crate) const fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// Returns how many broadcasts were dropped or not accepted.
+    pub(crate) const fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// Drops the oldest envelope that waits. Returns whether there was any.
+    fn drop_first_waiting(&mut self) -> bool {
+        let Some(dropped) = self.entries.remove(self.in_flight) else { return false };
+        self.bytes -= dropped.size;
+        self.missed += u64::from(dropped.body.is_broadcast());
+        true
+    }
+}
+
+impl ToPublish {
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let body = self.body.as_body();
+        Envelope { origin: self.origin, number: self.number, body }.encode()
+    }
+
+    /// Returns the channels to publish it on, each once.
+    pub(crate) fn channels(&self) -> Vec<Channel> {
+        self.body.channels()
+    }
+}
+
+impl Contents {
+    const fn is_broadcast(&self) -> bool {
+        matches!(self, Self::Broadcast { .. })
+    }
+
+    fn size(&self) -> usize {
+        let of_rooms = |rooms: &[(Arc<str>, Position)]| {
+            rooms.iter().map(|(name, _)| name.len() + 32).sum::<usize>()
+        };
+        OVERHEAD
+            + match self {
+                Self::Heartbeat { rooms, .. } => of_rooms(rooms),
+                Self::Goodbye => 0,
+                Self::Broadcast { targets, except, action } => {
+                    let rooms = match targets {
+                        OwnedTargets::Everyone(_) => 0,
+                        OwnedTargets::Rooms(rooms) => of_rooms(rooms),
+                    };
+                    rooms + 16 * except.len() + action.payload_len()
+                }
+            }
+    }
+
+    const fn copies(&self) -> usize {
+        match self {
+            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => rooms.len(),
+            _ => 1,
+        }
+    }
+
+    fn channels(&self) -> Vec<Channel> {
+        match self {
+            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => {
+                rooms.iter().map(|(room, _)| Channel::Room(room.clone())).collect()
+            }
+            _ => vec![Channel::All],
+        }
+    }
+
+    fn as_body(&self) -> Body<'_> {
+        match self {
+            Self::Heartbeat { everyone, rooms } => {
+                Body::Heartbeat { everyone: *everyone, rooms: as_positions(rooms) }
+            }
+            Self::Goodbye => Body::Goodbye,
+            Self::Broadcast { targets, except, action } => Body::Broadcast(Broadcast {
+                targets: match targets {
+                    OwnedTargets::Everyone(position) => Targets::Everyone(*position),
+                    OwnedTargets::Rooms(rooms) => Targets::Rooms(as_positions(rooms)),
+                },
+                except: except.clone(),
+                action: action.as_action(),
+            }),
+        }
+    }
+}
+
+fn as_positions(rooms: &[(Arc<str>, Position)]) -> Vec<RoomPosition<'_>> {
+    rooms.iter().map(|(room, position)| RoomPosition { room, position: *position }).collect()
+}
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests;

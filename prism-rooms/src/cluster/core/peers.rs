@@ -1,0 +1,275 @@
+//! [`Peers`]: the other nodes, and how far what they send has arrived here.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::cluster::envelope::Position;
+
+/// The most nodes that are remembered.
+const MAX_PEERS: usize = 1024;
+/// How long a node that has left is remembered: it may come back, and something of it may arrive late.
+const REMEMBERED: Duration = Duration::from_secs(20 * 60);
+
+#[derive(Default)]
+pub(super) struct Peers {
+    by_origin: HashMap<u64, Peer>,
+}
+
+pub(super) struct Peer {
+    /// Whether it belongs to the cluster, as far as is known here. Otherwise it has left.
+    is_present: bool,
+    /// When something of it last arrived.
+    heard: Duration,
+    /// The number of the last envelope that arrived.
+    number: u64,
+    /// The number of the last heartbeat that arrived, and after how many arrivals of all nodes that was.
+    heartbeat: (u64, u64),
+    /// Its last position that is known here, among its envelopes to everyone.
+    everyone: Option<Position>,
+    /// Its last positions that are known here, for rooms of this node.
+    rooms: HashMap<Arc<str>, Position>,
+}
+
+/// What an envelope says of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The envelope is new.
+    New {
+        /// Whether the sender was absent until now.
+        joined: bool,
+    },
+    /// The envelope, or a later one, has arrived before.
+    Repeated,
+    /// There are too many nodes.
+    Refused,
+}
+
+impl Peers {
+    /// Records that an envelope of a node has arrived.
+    pub(super) fn hear(&mut self, origin: u64, number: u64, now: Duration) -> Heard {
+        if let Some(peer) = self.by_origin.get_mut(&origin) {
+            if number <= peer.number {
+                return Heard::Repeated;
+            }
+            (peer.number, peer.heard) = (number, now);
+            let joined = !std::mem::replace(&mut peer.is_present, true);
+            return Heard::New { joined };
+        }
+        if self.by_origin.len() >= MAX_PEERS && !self.forget_one() {
+            return Heard::Refused;
+        }
+        let rooms = HashMap::new();
+        let peer =
+            Peer { is_present: true, heard: now, number, heartbeat: (0, 0), everyone: None, rooms };
+        self.by_origin.insert(origin, peer);
+        Heard::New { joined: true }
+    }
+
+    /// Records that a node has said goodbye, after which it sends nothing. Returns whether it was present.
+    pub(super) fn say_goodbye(&mut self, origin: u64) -> bool {
+        if let Some(peer) = self.by_origin.get_mut(&origin) {
+            peer.rooms = HashMap::new();
+        }
+        self.leave(origin)
+    }
+
+    /// Records that a node seems to have left. It may come back. Returns whether it was present.
+    pub(super) fn leave(&mut self, origin: u64) -> bool {
+        let peer = self.by_origin.get_mut(&origin);
+        peer.is_some_and(|peer| std::mem::replace(&mut peer.is_present, false))
+    }
+
+    /// Returns the nodes that are present, and of which nothing has arrived since then.
+    pub(super) fn silent_since(&self, moment: Duration) -> Vec<u64> {
+        let silent = self.present().filter(|(_, peer)| peer.heard <= moment);
+        silent.map(|(origin, _)| *origin).collect()
+    }
+
+    /// Gives every node that is present the time to be heard: none counts as silent since before `moment`.
+    pub(super) fn excuse_until(&mut self, moment: Duration) {
+        for peer in self.by_origin.values_mut() {
+            peer.heard = peer.heard.max(moment);
+        }
+    }
+
+    /// Forgets nodes that have left long ago.
+    pub(super) fn forget_old(&mut self, now: Duration) {
+        self.by_origin.retain(|_, peer| peer.is_present || peer.heard + REMEMBERED >= now);
+    }
+
+    /// Forgets the positions in a room that this node no longer follows.
+    pub(super) fn forget_room(&mut self, room: &str) {
+        for peer in self.by_origin.values_mut() {
+            peer.rooms.remove(room);
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, origin: u64) -> Option<&mut Peer> {
+        self.by_origin.get_mut(&origin)
+    }
+
+    /// Returns how many nodes are present.
+    pub(super) fn count(&self) -> usize {
+        self.present().count()
+    }
+
+    pub(super) fn origins(&self) -> impl Iterator<Item = u64> {
+        self.present().map(|(origin, _)| *origin)
+    }
+
+    fn present(&self) -> impl Iterator<Item = (&u64, &Peer)> {
+        self.by_origin.iter().filter(|(_, peer)| peer.is_present)
+    }
+
+    /// Forgets the node that has left first, if any has.
+    fn forget_one(&mut self) -> bool {
+        let absent = self.by_origin.iter().filter(|(_, peer)| !peer.is_present);
+        let oldest = absent.min_by_key(|(_, peer)| peer.heard).map(|(origin, _)| *origin);
+        oldest.is_some_and(|oldest| self.by_origin.remove(&oldest).is_some())
+    }
+}
+
+impl Peer {
+    /// Records that an envelope to everyone has arrived. Returns how many before it are missing.
+    pub(super) fn arrived_for_everyone(&mut self, position: Position) -> u64 {
+        advance(&mut self.everyone, position).saturating_sub(1)
+    }
+
+    /// Records how many envelopes to everyone were sent. Returns how many of them are missing.
+    pub(super) fn sent_to_everyone(&mut self, position: Position) -> u64 {
+        advance(&mut self.everyone, position)
+    }
+
+    /// Records that a heartbeat has arrived, after so many arrivals of all nodes. To be called after those for its rooms.
+    pub(super) const fn heartbeat_arrived(&mut self, number: u64, arrivals: u64) {
+        self.heartbeat = (number, arrivals);
+    }
+
+    /// Records that an envelope to a room has arrived. Returns how many before it are missing.
+    ///
+    /// `active_since` says after how many arrivals the room was subscribed to; `None` if it may not be yet. From then on,
+    /// positions count. What was sent before the first one that arrives is not missing, with one exception: all of it is,
+    /// if the node has begun to count after a heartbeat that arrived while the room was subscribed to.
+    pub(super) fn arrived_for_room(
+        &mut self,
+        room: &Arc<str>,
+        position: Position,
+        active_since: Option<u64>,
+    ) -> u64 {
+        self.advance_in(room, position, active_since).saturating_sub(1)
+    }
+
+    /// Records how many envelopes to a room were sent. Returns how many of them are missing.
+    pub(super) fn sent_to_room(
+        &mut self,
+        room: &Arc<str>,
+        position: Position,
+        active_since: Option<u64>,
+    ) -> u64 {
+        self.advance_in(room, position, active_since)
+    }
+
+    fn advance_in(
+        &mut self,
+        room: &Arc<str>,
+        position: Position,
+        active_since: Option<u64>,
+    ) -> u64 {
+        if let Some(known) = self.rooms.get_mut(room) {
+            let mut last = Some(*known);
+            let ahead = advance(&mut last, position);
+            *known = last.unwrap_or(position);
+            return ahead;
+        }
+        let Some(active_since) = active_since else { return 0 };
+        self.rooms.insert(room.clone(), position);
+        let (number, arrivals) = self.heartbeat;
+        let is_all_known = active_since < arrivals && number < position.generation;
+        if is_all_known { position.sequence } else { 0 }
+    }
+}
+
+/// Advances the last known position. Returns how far: 0 if it is the first one, or if it is not ahead.
+fn advance(last: &mut Option<Position>, position: Position) -> u64 {
+    let ahead = match *last {
+        None => 0,
+        Some(last) if position.generation == last.generation => {
+            position.sequence.saturating_sub(last.sequence)
+        }
+        // The sender has begun to count again.
+        Some(last) if position.generation > last.generation => position.sequence,
+        Some(_) => 0,
+    };
+    *last = (*last).max(Some(position));
+    ahead
+}
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::{Heard, MAX_PEERS, Peers, Position};
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn at(generation: u64, sequence: u64) -> Position {
+        Position { generation, sequence }
+    }
+
+    #[test]
+    fn numbers_show_what_was_heard_before_even_after_a_node_has_left() {
+        let mut peers = Peers::default();
+        assert_eq!(peers.hear(7, 5, NOW), Heard::New { joined: true });
+        assert_eq!(peers.hear(7, 5, NOW), Heard::Repeated);
+        assert!(peers.leave(7) && !peers.leave(7));
+        assert_eq!(peers.hear(7, 4, NOW), Heard::Repeated);
+        assert_eq!(peers.count(), 0);
+        assert_eq!(peers.hear(7, 6, NOW), Heard::New { joined: true });
+        assert_eq!(peers.hear(7, 7, NOW), Heard::New { joined: false });
+    }
+
+    #[test]
+    fn positions_show_what_is_missing() {
+        let mut peers = Peers::default();
+        peers.hear(7, 1, NOW);
+        let peer = peers.get_mut(7).unwrap();
+        let tea: Arc<str> = "tea".into();
+        let (not_yet, since) = (None, Some(0));
+        assert_eq!(peer.arrived_for_room(&tea, at(3, 9), not_yet), 0, "not subscribed yet");
+        assert_eq!(peer.arrived_for_room(&tea, at(3, 10), since), 0, "the first one that counts");
+        assert_eq!(peer.arrived_for_room(&tea, at(3, 11), since), 0);
+        assert_eq!(peer.arrived_for_room(&tea, at(3, 15), since), 3);
+        assert_eq!(peer.sent_to_room(&tea, at(3, 15), since), 0);
+        assert_eq!(peer.sent_to_room(&tea, at(3, 17), since), 2);
+        assert_eq!(peer.sent_to_room(&tea, at(3, 16), since), 0, "an old heartbeat");
+        assert_eq!(peer.arrived_for_room(&tea, at(9, 2), since), 1, "a new count");
+        assert_eq!(peer.arrived_for_room(&tea, at(3, 18), since), 0, "an old count");
+        assert_eq!(peer.arrived_for_room(&tea, at(9, u64::MAX), since), u64::MAX - 3);
+        assert_eq!(peer.sent_to_everyone(Position::default()), 0);
+        assert_eq!(peer.arrived_for_everyone(at(4, 2)), 1);
+    }
+
+    #[test]
+    fn what_a_node_counts_after_a_heartbeat_counts_from_the_start() {
+        let mut peers = Peers::default();
+        peers.hear(7, 1, NOW);
+        let peer = peers.get_mut(7).unwrap();
+        peer.heartbeat_arrived(20, 5);
+        let mut missing = |room: &str, generation, active_since| {
+            peer.arrived_for_room(&room.into(), at(generation, 3), Some(active_since))
+        };
+        assert_eq!(missing("tea", 21, 4), 2);
+        assert_eq!(missing("milk", 21, 5), 0, "the heartbeat came before the subscription");
+        assert_eq!(missing("water", 19, 4), 0, "some may have been sent before the subscription");
+    }
+
+    #[test]
+    fn the_number_of_nodes_is_bounded() {
+        let mut peers = Peers::default();
+        for origin in 0..MAX_PEERS as u64 {
+            assert_eq!(peers.hear(origin, 1, NOW), Heard::New { joined: true });
+        }
+        assert_eq!(peers.hear(u64::MAX, 1, NOW), Heard::Refused);
+        peers.leave(0);
+        assert_eq!(peers.hear(u64::MAX, 1, NOW), Heard::New { joined: true });
+    }
+}

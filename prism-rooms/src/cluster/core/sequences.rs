@@ -1,0 +1,196 @@
+//! [`Sequences`]: how many envelopes this node has sent to each room.
+//!
+//! Heartbeats mention these numbers, so that others notice when the last envelopes to a room were lost. A room that was
+//! just sent to is mentioned twice, as soon as possible. All others are mentioned in rotation: a node that was cut off
+//! for minutes still learns what it has missed.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+
+use crate::cluster::envelope::{MAX_HEARTBEAT_ROOMS, Position};
+
+/// The most rooms whose numbers are kept: some 10 MB.
+const MAX_COUNTED: usize = 1 << 16;
+/// How long a room's number is kept after the last envelope to it.
+const KEPT: Duration = Duration::from_secs(20 * 60);
+/// How often a room that was sent to is mentioned as soon as possible.
+const MENTIONS: u8 = 2;
+/// The most rooms of the rotation in one heartbeat.
+const ROTATION: usize = 64;
+/// The most rooms that one heartbeat examines, to forget those that were not sent to for long.
+const EXAMINED: usize = 1024;
+
+#[derive(Default)]
+pub(super) struct Sequences {
+    everyone: Position,
+    rooms: IndexMap<Arc<str>, Sequence>,
+    /// The rooms to mention as soon as possible. Some may have been forgotten in the meantime.
+    fresh: VecDeque<Arc<str>>,
+    /// The index of the room at which the rotation goes on.
+    rotation: usize,
+}
+
+struct Sequence {
+    position: Position,
+    used: Duration,
+    mentions_left: u8,
+}
+
+impl Sequences {
+    /// Returns the position of the next envelope to everyone, which has this number.
+    pub(super) const fn next_to_everyone(&mut self, number: u64) -> Position {
+        if self.everyone.generation == 0 {
+            self.everyone.generation = number;
+        }
+        self.everyone.sequence += 1;
+        self.everyone
+    }
+
+    /// Returns the position of the next envelope to a room, which has this number.
+    pub(super) fn next_to_room(
+        &mut self,
+        room: &str,
+        number: u64,
+        now: Duration,
+    ) -> (Arc<str>, Position) {
+        if !self.rooms.contains_key(room) {
+            if self.rooms.len() >= MAX_COUNTED {
+                self.forget_one();
+            }
+            // Numbers increase, so a room that was forgotten gets a higher generation.
+            let position = Position { generation: number, sequence: 0 };
+            self.rooms.insert(room.into(), Sequence { position, used: now, mentions_left: 0 });
+        }
+        let (_, room, sequence) = self.rooms.get_full_mut(room).expect("it is in there now");
+        sequence.position.sequence += 1;
+        sequence.used = now;
+        if sequence.mentions_left == 0 {
+            self.fresh.push_back(room.clone());
+        }
+        sequence.mentions_left = MENTIONS;
+        (room.clone(), sequence.position)
+    }
+
+    pub(super) const fn everyone(&self) -> Position {
+        self.everyone
+    }
+
+    /// Returns the rooms to mention in a heartbeat, in the order of their names.
+    pub(super) fn mentions(&mut self, now: Duration) -> Vec<(Arc<str>, Position)> {
+        let mut mentions = Vec::new();
+        for _ in 0..self.fresh.len().min(MAX_HEARTBEAT_ROOMS - ROTATION) {
+            let Some(room) = self.fresh.pop_front() else { break };
+            let Some(sequence) = self.rooms.get_mut(&room) else { continue };
+            sequence.mentions_left = sequence.mentions_left.saturating_sub(1);
+            mentions.push((room.clone(), sequence.position));
+            if sequence.mentions_left > 0 {
+                self.fresh.push_back(room);
+            }
+        }
+        let mentioned = mentions.len();
+        let mut examined = 0;
+        while examined < EXAMINED.min(self.rooms.len()) && mentions.len() < mentioned + ROTATION {
+            examined += 1;
+            if self.rotation >= self.rooms.len() {
+                self.rotation = 0;
+            }
+            let Some((room, sequence)) = self.rooms.get_index(self.rotation) else { break };
+            if sequence.used + KEPT < now {
+                self.rooms.swap_remove_index(self.rotation);
+                continue;
+            }
+            if sequence.mentions_left == 0 {
+                mentions.push((room.clone(), sequence.position));
+            }
+            self.rotation += 1;
+        }
+        mentions.sort_unstable();
+        mentions.dedup_by(|one, other| one.0 == other.0);
+        mentions
+    }
+
+    /// Returns whether one heartbeat was not enough for the rooms to mention as soon as possible.
+    pub(super) fn has_fresh(&self) -> bool {
+        self.fresh.len() > MAX_HEARTBEAT_ROOMS - ROTATION
+    }
+
+    /// Forgets the room that was not sent to for the longest time, of a few.
+    fn forget_one(&mut self) {
+        let candidates = (0..16).map(|n| (self.rotation + n) % self.rooms.len());
+        if let Some(oldest) = candidates.min_by_key(|index| self.rooms[*index].used) {
+            self.rooms.swap_remove_index(oldest);
+        }
+        self.rotation += 1;
+        if self.rotation >= self.rooms.len() {
+            self.rotation = 0;
+        }
+    }
+}
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::{KEPT, MAX_COUNTED, Sequences};
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn mentioned(sequences: &mut Sequences, now: Duration) -> Vec<(String, u64)> {
+        let mentions = sequences.mentions(now).into_iter();
+        mentions.map(|(room, position)| (room.to_string(), position.sequence)).collect()
+    }
+
+    #[test]
+    fn each_room_is_counted_by_itself() {
+        let mut sequences = Sequences::default();
+        let mut next = |room, number| sequences.next_to_room(room, number, NOW).1.sequence;
+        assert_eq!([next("tea", 1), next("milk", 2), next("tea", 3)], [1, 1, 2]);
+        assert_eq!(sequences.next_to_everyone(4).sequence, 1);
+        let mentioned = mentioned(&mut sequences, NOW);
+        assert_eq!(mentioned, [("milk".to_owned(), 1), ("tea".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn rooms_just_sent_to_are_mentioned_first_and_all_in_rotation() {
+        let mut sequences = Sequences::default();
+        for n in 0..1000 {
+            sequences.next_to_room(&n.to_string(), n + 1, NOW);
+        }
+        while sequences.has_fresh() {
+            sequences.mentions(NOW);
+        }
+        sequences.mentions(NOW);
+        sequences.next_to_room("tea", 2000, NOW);
+        assert!(mentioned(&mut sequences, NOW).contains(&("tea".to_owned(), 1)));
+        let mut names = std::collections::BTreeSet::new();
+        for _ in 0..1000_usize.div_ceil(64) + 1 {
+            names.extend(mentioned(&mut sequences, NOW).into_iter().map(|(room, _)| room));
+        }
+        assert_eq!(names.len(), 1001);
+    }
+
+    #[test]
+    fn a_room_that_was_forgotten_has_a_higher_generation() {
+        let mut sequences = Sequences::default();
+        let (_, first) = sequences.next_to_room("tea", 1, NOW);
+        sequences.mentions(NOW + KEPT);
+        let (_, kept) = sequences.next_to_room("tea", 2, NOW);
+        assert_eq!((kept.generation, kept.sequence), (first.generation, 2));
+        for _ in 0..3 {
+            sequences.mentions(NOW + 2 * KEPT);
+        }
+        let (_, later) = sequences.next_to_room("tea", 3, NOW + 2 * KEPT);
+        assert!(later.generation > first.generation);
+        assert_eq!(later.sequence, 1);
+    }
+
+    #[test]
+    fn the_number_of_rooms_is_bounded() {
+        let mut sequences = Sequences::default();
+        for n in 0..MAX_COUNTED as u64 + 1000 {
+            sequences.next_to_room(&n.to_string(), n + 1, Duration::from_nanos(n));
+        }
+        assert_eq!(sequences.rooms.len(), MAX_COUNTED);
+    }
+}

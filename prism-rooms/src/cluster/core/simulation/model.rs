@@ -1,0 +1,150 @@
+//! [`Model`]: what was sent, and what has arrived where.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ROOMS, STEADY_ROOMS};
+use crate::cluster::{action::OwnedAction, core::Incoming, event::ClusterEvent};
+
+/// A room, or everyone.
+pub(super) type Target = Option<&'static str>;
+
+#[derive(Default)]
+pub(super) struct Model {
+    /// How many messages each node has sent to each target.
+    sent: BTreeMap<(u64, Target), u64>,
+    /// The targets of each message: its sender and its index, and for each target how many were sent there before.
+    messages: BTreeMap<(u64, u64), Vec<(Target, u64)>>,
+    next_index: BTreeMap<u64, u64>,
+    nodes: BTreeMap<u64, Seen>,
+}
+
+/// What a node has seen.
+#[derive(Default)]
+struct Seen {
+    connected: bool,
+    present: BTreeSet<u64>,
+    /// The last index that arrived of each node.
+    last_index: BTreeMap<u64, u64>,
+    from: BTreeMap<(u64, Target), Arrived>,
+}
+
+/// What a node has seen of another one in a room.
+#[derive(Default)]
+struct Arrived {
+    /// Of the first message: how many were sent before it, and how many of those were reported as missing.
+    first: Option<(u64, u64)>,
+    count: u64,
+    reported: u64,
+}
+
+impl Model {
+    /// Records that a node sends a message, and returns its text.
+    pub(super) fn send(&mut self, origin: u64, targets: &[Target]) -> String {
+        let index = self.next_index.entry(origin).or_default();
+        *index += 1;
+        let mut places = Vec::new();
+        for target in targets.iter().copied().collect::<BTreeSet<_>>() {
+            let sent = self.sent.entry((origin, target)).or_default();
+            places.push((target, *sent));
+            *sent += 1;
+        }
+        self.messages.insert((origin, *index), places);
+        format!("{origin} {index}")
+    }
+
+    /// Records that a message has arrived at a node: once, and in the order in which its sender has sent it.
+    pub(super) fn arrive(&mut self, node: u64, incoming: &Incoming) {
+        let OwnedAction::Send { message, .. } = &incoming.action else { panic!("{incoming:?}") };
+        let text = str::from_utf8(message.payload()).expect("it is text");
+        let (origin, index) = text.split_once(' ').expect("it is from `send`");
+        let (origin, index) = (origin.parse().unwrap(), index.parse().unwrap());
+        let seen = self.nodes.entry(node).or_default();
+        let last = seen.last_index.entry(origin).or_default();
+        assert!(*last < index, "{node} received {index} of {origin} after {last}");
+        *last = index;
+        for (target, sent) in &self.messages[&(origin, index)] {
+            let is_for_us = match (target, &incoming.rooms) {
+                (None, None) => true,
+                (Some(target), Some(rooms)) => rooms.iter().any(|room| **room == **target),
+                _ => false,
+            };
+            if is_for_us {
+                let arrived = seen.from.entry((origin, *target)).or_default();
+                arrived.count += 1;
+                arrived.first.get_or_insert((*sent, arrived.reported));
+            }
+        }
+    }
+
+    /// Records what a node has noticed.
+    pub(super) fn notice(&mut self, node: u64, event: &ClusterEvent) {
+        let seen = self.nodes.entry(node).or_default();
+        match event {
+            ClusterEvent::Connected => {
+                assert!(!seen.connected, "{node} was connected");
+                seen.connected = true;
+            }
+            ClusterEvent::Disconnected { .. } => {
+                assert!(seen.connected, "{node} was not connected");
+                seen.connected = false;
+            }
+            ClusterEvent::NodeJoined { node: other } => {
+                assert!(seen.present.insert(*other), "{other} was present for {node}");
+            }
+            ClusterEvent::NodeLeft { node: other } => {
+                assert!(seen.present.remove(other), "{other} was not present for {node}");
+            }
+            ClusterEvent::Gap { node: other, room, missed } => {
+                let target = room.as_ref().map(|room| {
+                    *ROOMS.iter().find(|name| ***name == **room).expect("it is one of ours")
+                });
+                seen.from.entry((*other, target)).or_default().reported += missed;
+            }
+        }
+    }
+
+    /// Checks what the nodes that are alive at the end have seen of each other.
+    pub(super) fn check(&self, alive: &BTreeSet<u64>) {
+        for node in alive {
+            let seen = &self.nodes[node];
+            assert!(seen.connected, "{node} is cut off");
+            let others: BTreeSet<u64> =
+                alive.iter().copied().filter(|other| other != node).collect();
+            assert_eq!(seen.present, others, "for {node}");
+            for other in others {
+                let steady = ROOMS[..STEADY_ROOMS].iter().copied().map(Some);
+                for target in steady.chain([None]) {
+                    self.check_pair(*node, other, target);
+                }
+            }
+        }
+    }
+
+    /// Everything since the first that counted has either arrived or was reported as missing, and nothing was both.
+    fn check_pair(&self, node: u64, other: u64, target: Target) {
+        let Some(arrived) = self.nodes[&node].from.get(&(other, target)) else {
+            panic!("{node} knows of nothing of {other}'s in {target:?}");
+        };
+        let Some((before, reported)) = arrived.first else {
+            return assert!(arrived.reported > 0, "the last message is neither here nor missing");
+        };
+        let sent = self.sent[&(other, target)];
+        let missing = sent - before - arrived.count;
+        assert_eq!(
+            missing,
+            arrived.reported - reported,
+            "missing of {other}'s at {node} in {target:?}, of {sent}"
+        );
+        assert!(reported <= before, "more reported as missing than were sent");
+    }
+
+    /// Returns whether the last message of a node has arrived at another one.
+    pub(super) fn has_last(&self, node: u64, other: u64) -> bool {
+        self.nodes[&node].last_index.get(&other) == self.next_index.get(&other)
+    }
+
+    pub(super) fn reported(&self) -> u64 {
+        let all = self.nodes.values().flat_map(|seen| seen.from.values());
+        all.map(|arrived| arrived.reported).sum()
+    }
+}

@@ -1,0 +1,71 @@
+//! [`Node`]: a core with its outbox and its session.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use prism_driver::PreparedMessage;
+
+use super::{
+    ROOMS,
+    model::{Model, Target},
+};
+use crate::cluster::{
+    action::OwnedAction,
+    core::{Core, outbox::Outbox},
+};
+
+pub(super) struct Node {
+    pub(super) origin: u64,
+    pub(super) core: Core,
+    pub(super) outbox: Outbox,
+    pub(super) session: Option<u64>,
+    pub(super) is_connected: bool,
+    pub(super) is_cut_off: bool,
+    pub(super) follows: BTreeSet<&'static str>,
+    /// How many messages it has sent.
+    pub(super) sent: u64,
+    pub(super) answer: Option<async_channel::Receiver<bool>>,
+}
+
+impl Node {
+    pub(super) fn new(origin: u64, steady_rooms: usize, now: Duration) -> Self {
+        let (core, outbox) = (Core::new(origin, now), Outbox::new(origin));
+        let mut node = Self {
+            origin,
+            core,
+            outbox,
+            session: None,
+            is_connected: false,
+            is_cut_off: false,
+            follows: BTreeSet::new(),
+            sent: 0,
+            answer: None,
+        };
+        ROOMS[..steady_rooms].iter().for_each(|room| node.follow(room, now));
+        node
+    }
+
+    pub(super) fn follow(&mut self, room: &'static str, now: Duration) {
+        if self.follows.insert(room) {
+            self.core.handle_room(room.into(), true, now);
+        }
+    }
+
+    pub(super) fn unfollow(&mut self, room: &'static str, now: Duration) {
+        if self.follows.remove(room) {
+            self.core.handle_room(room.into(), false, now);
+        }
+    }
+
+    pub(super) fn send(&mut self, targets: &[Target], model: &mut Model, now: Duration) {
+        self.sent += 1;
+        let text = model.send(self.origin, targets);
+        let action =
+            OwnedAction::Send { message: PreparedMessage::new(text.as_str()), or_close: false };
+        let rooms: Vec<&str> = targets.iter().copied().flatten().collect();
+        if rooms.is_empty() {
+            self.outbox.push_to_everyone(Vec::new(), action, now);
+        } else {
+            self.outbox.push_to_rooms(&rooms, Vec::new(), action, now);
+        }
+    }
+}

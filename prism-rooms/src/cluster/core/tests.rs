@@ -1,0 +1,365 @@
+//! The core's reactions, one by one. What other nodes send is written by hand.
+
+use std::{iter, time::Duration};
+
+use bytes::Bytes;
+use prism_driver::PreparedMessage;
+
+use super::{
+    super::envelope::{Body, Broadcast, Envelope, Position, RoomPosition, Targets},
+    Core, Outbox, OwnedAction,
+};
+use crate::{
+    backplane::command::{Channel, Command},
+    cluster::{
+        envelope::Action,
+        event::{ClusterEvent, ClusterEvent::*},
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A node whose backplane does what it is told, and a clock.
+struct Node {
+    core: Core,
+    outbox: Outbox,
+    now: Duration,
+    /// Whether what the node publishes comes back to it. Otherwise it is held back.
+    echoes: bool,
+    held_back: Vec<Bytes>,
+    /// The other node that sends heartbeats, and its next number.
+    other: Option<(u64, u64)>,
+    next_of_other: Duration,
+}
+
+impl Node {
+    fn new() -> Self {
+        let now = SECOND;
+        let (core, outbox) = (Core::new(1, now), Outbox::new(1));
+        Self {
+            core,
+            outbox,
+            now,
+            echoes: true,
+            held_back: Vec::new(),
+            other: None,
+            next_of_other: now,
+        }
+    }
+
+    /// A node that is connected, and knows another one, which is alive.
+    fn with_other() -> Self {
+        let mut node = Self::new();
+        node.other = Some((2, 1));
+        node.connect();
+        assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: 2 }]);
+        node
+    }
+
+    fn connect(&mut self) {
+        assert!(self.core.wants_session(self.now));
+        self.core.handle_session_started(self.now);
+        self.core.handle_connected(self.now);
+    }
+
+    fn commands(&mut self) -> Vec<Command> {
+        let (core, outbox, now) = (&mut self.core, &mut self.outbox, self.now);
+        iter::from_fn(|| core.poll_command(|| outbox.next_to_publish(now))).collect()
+    }
+
+    fn receive(&mut self, origin: u64, number: u64, body: Body<'_>) {
+        let payload = Envelope { origin, number, body }.encode();
+        self.core.handle_received(&payload, self.now);
+    }
+
+    fn events(&mut self) -> Vec<ClusterEvent> {
+        iter::from_fn(|| self.core.poll_event()).collect()
+    }
+
+    /// Lets time pass, until a session is lost. Returns the events.
+    fn run_for(&mut self, span: Duration) -> Vec<ClusterEvent> {
+        let end = self.now + span;
+        while self.now < end && self.core.why_lost(self.now).is_none() {
+            self.core.handle_timeout(&mut self.outbox, self.now);
+            for command in self.commands() {
+                let (payload, ticket) = match command {
+                    Command::Publish { payload, ticket, .. } => (Some(payload), ticket),
+                    Command::Subscribe { ticket, .. } => (None, ticket),
+                    Command::Unsubscribe { .. } => continue,
+                };
+                if self.echoes {
+                    payload.iter().for_each(|payload| self.core.handle_received(payload, self.now));
+                } else {
+                    self.held_back.extend(payload);
+                }
+                self.core.handle_done(ticket, &mut self.outbox);
+            }
+            if self.next_of_other <= self.now
+                && let Some((origin, number)) = self.other
+            {
+                self.receive(origin, number, heartbeat(&[]));
+                self.other = Some((origin, number + 1));
+                self.next_of_other = self.now + 2 * SECOND;
+            }
+            self.now += 10 * MILLISECOND;
+        }
+        self.events()
+    }
+
+    fn lose(&mut self) {
+        self.core.handle_session_ended("lost".into(), &mut self.outbox, self.now);
+    }
+}
+
+fn position(sequence: u64) -> Position {
+    Position { generation: 1, sequence }
+}
+
+fn heartbeat<'a>(rooms: &[(&'a str, u64)]) -> Body<'a> {
+    let rooms = rooms.iter();
+    let rooms = rooms
+        .map(|(room, sequence)| RoomPosition { room, position: position(*sequence) })
+        .collect();
+    Body::Heartbeat { everyone: Position::default(), rooms }
+}
+
+fn wake(room: &str, sequence: u64) -> Body<'_> {
+    let targets = Targets::Rooms(vec![RoomPosition { room, position: position(sequence) }]);
+    Body::Broadcast(Broadcast { targets, except: Vec::new(), action: Action::Wake })
+}
+
+#[test]
+fn a_session_first_subscribes_and_then_publishes() {
+    let mut node = Node::new();
+    let message = OwnedAction::Send { message: PreparedMessage::new("hello"), or_close: false };
+    node.outbox.push_to_rooms(&["tea"], Vec::new(), message, node.now);
+    node.core.handle_room("tea".into(), true, node.now);
+    assert_eq!(node.commands(), []);
+    node.connect();
+    node.core.handle_timeout(&mut node.outbox, node.now);
+    let channels: Vec<_> = node
+        .commands()
+        .into_iter()
+        .map(|command| match command {
+            Command::Subscribe { mut channels, .. } => (true, channels.remove(0)),
+            Command::Publish { channel, .. } => (false, channel),
+            Command::Unsubscribe { .. } => panic!("{command:?}"),
+        })
+        .collect();
+    let tea = Channel::Room("tea".into());
+    let expected = [(true, Channel::All), (true, tea.clone()), (false, tea), (false, Channel::All)];
+    assert_eq!(channels, expected, "the last one is the heartbeat");
+}
+
+#[test]
+fn a_deaf_session_is_lost_after_five_seconds() {
+    let mut node = Node::with_other();
+    node.echoes = false;
+    let began = node.now;
+    assert_eq!(node.run_for(20 * SECOND), []);
+    assert_eq!(node.core.why_lost(node.now), Some("what was published did not come back in time"));
+    let after = node.now - began;
+    assert!((5 * SECOND..=7 * SECOND + 300 * MILLISECOND).contains(&after), "{after:?}");
+    node.lose();
+    assert_eq!(node.events(), [Disconnected { reason: "lost".into() }]);
+}
+
+#[test]
+fn connecting_may_take_two_seconds() {
+    let mut node = Node::new();
+    node.core.handle_session_started(node.now);
+    node.run_for(10 * SECOND);
+    assert!(node.core.why_lost(node.now).is_some());
+    assert!(node.now.abs_diff(3 * SECOND) < 50 * MILLISECOND, "{:?}", node.now);
+    node.lose();
+    assert_eq!(node.events(), [], "it was not connected");
+}
+
+#[test]
+fn delays_grow_up_to_two_seconds_and_begin_again_after_a_sound_session() {
+    let mut node = Node::new();
+    let mut longest = [Duration::ZERO; 10];
+    for _ in 0..100 {
+        for longest in &mut longest {
+            node.core.handle_session_started(node.now);
+            node.lose();
+            let retry = node.core.next_deadline(node.now).unwrap();
+            *longest = (*longest).max(retry - node.now);
+            node.now = retry;
+            assert!(node.core.wants_session(node.now));
+        }
+        node.connect();
+        node.run_for(SECOND);
+        node.lose();
+        node.now += 3 * SECOND;
+        node.events();
+    }
+    for (failures, longest) in longest.into_iter().enumerate() {
+        // A failed session comes on top of the sound one that ended.
+        let most = (50 * MILLISECOND * (1 << (failures + 1).min(10))).min(2 * SECOND);
+        assert!(longest <= most, "{failures}: {longest:?}");
+        assert!(longest >= most / 2, "{failures}: {longest:?} of {most:?}");
+    }
+}
+
+#[test]
+fn a_silent_node_counts_as_gone_after_seven_seconds_and_a_heartbeat() {
+    let mut node = Node::with_other();
+    let last = node.next_of_other - 2 * SECOND;
+    node.other = None;
+    assert_eq!(node.run_for(last + 7 * SECOND - node.now), []);
+    assert_eq!(node.run_for(3 * SECOND), [NodeLeft { node: 2 }]);
+    let mut node = Node::with_other();
+    let last = node.next_of_other - 2 * SECOND;
+    node.other = None;
+    node.run_for(last + 9 * SECOND + 210 * MILLISECOND - node.now);
+    assert_eq!(node.core.counts(&node.outbox).nodes, 0);
+}
+
+#[test]
+fn nobody_is_judged_while_this_node_is_ill_itself() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    assert_eq!(node.run_for(20 * SECOND), [], "until the session is lost");
+    node.lose();
+    node.now += 2 * SECOND;
+    node.connect();
+    node.echoes = true;
+    let healed = node.now;
+    let events = node.run_for(6 * SECOND);
+    assert_eq!(events, [Disconnected { reason: "lost".into() }, Connected]);
+    assert_eq!(node.run_for(4 * SECOND), [NodeLeft { node: 2 }], "{:?}", node.now - healed);
+}
+
+#[test]
+fn a_slow_backplane_makes_nobody_silent() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    let silent_since = node.now - SECOND;
+    assert_eq!(node.run_for(6 * SECOND + 200 * MILLISECOND), []);
+    assert!(node.now > silent_since + 7 * SECOND && node.core.why_lost(node.now).is_none());
+    // What was published in the meantime arrives late, and that of the other node a little later.
+    node.echoes = true;
+    for payload in node.held_back.split_off(0) {
+        node.core.handle_received(&payload, node.now);
+    }
+    assert_eq!(node.run_for(SECOND), []);
+    node.other = Some((2, 100));
+    assert_eq!(node.run_for(20 * SECOND), []);
+}
+
+#[test]
+fn a_node_that_is_cut_off_for_fourteen_seconds_considers_the_others_gone() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    node.run_for(20 * SECOND);
+    node.lose();
+    node.events();
+    assert_eq!(node.run_for(4 * SECOND), [], "9 to 12 s after the last echo");
+    let began = node.now;
+    assert_eq!(node.run_for(5 * SECOND), [NodeLeft { node: 2 }]);
+    assert!(node.now > began);
+    node.now += 2 * SECOND;
+    node.connect();
+    (node.echoes, node.other) = (true, Some((2, 100)));
+    assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: 2 }]);
+}
+
+#[test]
+fn a_goodbye_is_final() {
+    let mut node = Node::with_other();
+    node.other = None;
+    node.receive(2, 50, Body::Goodbye);
+    assert_eq!(node.events(), [NodeLeft { node: 2 }]);
+    node.receive(2, 50, Body::Goodbye);
+    node.receive(2, 49, heartbeat(&[]));
+    node.receive(3, 1, Body::Goodbye);
+    assert_eq!(node.events(), []);
+    let counts = node.core.counts(&node.outbox);
+    assert_eq!((counts.nodes, counts.repeated), (0, 2));
+}
+
+#[test]
+fn what_is_missing_is_reported_and_its_room_subscribed_to_again() {
+    let mut node = Node::with_other();
+    node.core.handle_room("tea".into(), true, node.now);
+    for command in node.commands() {
+        if let Command::Subscribe { ticket, .. } = command {
+            node.core.handle_done(ticket, &mut node.outbox);
+        }
+    }
+    let gap = |missed| Gap { node: 2, room: Some("tea".into()), missed };
+    node.receive(2, 50, wake("tea", 3));
+    node.receive(2, 51, wake("tea", 4));
+    assert_eq!(node.events(), []);
+    node.receive(2, 52, wake("tea", 7));
+    assert_eq!(node.events(), [gap(2)]);
+    assert_eq!(node.commands(), [], "messages arrive, so the subscription is sound");
+    node.receive(2, 53, heartbeat(&[("milk", 9), ("tea", 8)]));
+    assert_eq!(node.events(), [gap(1)]);
+    assert!(matches!(&node.commands()[..], [Command::Subscribe { .. }]));
+    node.receive(2, 52, wake("tea", 7));
+    node.receive(2, 60, wake("milk", 9));
+    let delivered = iter::from_fn(|| node.core.poll_incoming()).count();
+    let counts = node.core.counts(&node.outbox);
+    assert_eq!((delivered, counts.received, counts.missed, counts.repeated), (3, 3, 3, 1));
+}
+
+#[test]
+fn what_was_sent_while_a_room_was_not_followed_is_not_missing() {
+    let mut node = Node::with_other();
+    for sequence in [3, 9] {
+        node.core.handle_room("tea".into(), true, node.now);
+        node.run_for(SECOND);
+        node.receive(2, 100 * sequence, wake("tea", sequence));
+        assert_eq!(node.events(), []);
+        assert!(node.core.poll_incoming().is_some());
+        node.core.handle_room("tea".into(), false, node.now);
+        node.other = Some((2, 100 * sequence + 1));
+        node.run_for(6 * SECOND);
+        node.other = None;
+    }
+}
+
+#[test]
+fn a_session_publishes_no_copies_that_the_last_one_has_not_taken() {
+    let mut node = Node::with_other();
+    node.outbox.push_to_rooms(&["milk", "tea"], Vec::new(), OwnedAction::Wake, node.now);
+    let now = node.now;
+    let one = node.core.poll_command(|| node.outbox.next_to_publish(now));
+    assert!(matches!(one, Some(Command::Publish { .. })));
+    node.lose();
+    node.now += 3 * SECOND / 2;
+    node.connect();
+    let commands = node.commands();
+    let copies = commands.iter().filter(|command| matches!(command, Command::Publish { .. }));
+    assert_eq!(copies.count(), 2);
+}
+
+#[test]
+fn what_no_node_can_have_sent_is_counted() {
+    let mut node = Node::with_other();
+    for payload in [&b""[..], b"hello", &[0; 100]] {
+        node.core.handle_received(payload, node.now);
+    }
+    assert_eq!(node.core.counts(&node.outbox).refused, 3);
+    assert_eq!(node.events(), []);
+}
+
+#[test]
+fn leaving_waits_for_the_goodbye_but_not_for_long() {
+    let mut node = Node::with_other();
+    node.core.handle_leave(&mut node.outbox, node.now);
+    let [Command::Publish { ticket, payload, .. }] = &node.commands()[..] else {
+        panic!("only the goodbye")
+    };
+    assert_eq!(Envelope::decode(payload).unwrap().body, Body::Goodbye);
+    assert!(!node.core.has_left(&node.outbox, node.now));
+    assert!(node.core.has_left(&node.outbox, node.now + SECOND));
+    node.core.handle_done(*ticket, &mut node.outbox);
+    assert!(node.core.has_left(&node.outbox, node.now));
+    let mut alone = Node::new();
+    alone.core.handle_leave(&mut alone.outbox, alone.now);
+    assert!(alone.core.has_left(&alone.outbox, alone.now), "nobody would hear it");
+}

@@ -1,0 +1,181 @@
+//! Every kind of envelope survives its bytes, and nothing else is accepted.
+
+use fastrand::Rng;
+use prism_driver::{CloseCode, Message};
+
+use super::{
+    Action, Body, Broadcast, Envelope, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS, Malformed, Outgoing,
+    Position, RoomPosition, Targets,
+};
+
+fn position(generation: u64, sequence: u64) -> Position {
+    Position { generation, sequence }
+}
+
+fn rooms<'a>(names: &[&'a str]) -> Vec<RoomPosition<'a>> {
+    let numbered = names.iter().zip(1..);
+    numbered.map(|(room, n)| RoomPosition { room, position: position(7, n) }).collect()
+}
+
+fn to_rooms<'a>(names: &[&'a str], action: Action<'a>) -> Envelope<'a> {
+    let targets = Targets::Rooms(rooms(names));
+    let body = Body::Broadcast(Broadcast { targets, except: vec![3, 1 << 100], action });
+    Envelope { origin: 5, number: 9, body }
+}
+
+fn text(text: &str) -> Action<'_> {
+    send(Message::Text(text))
+}
+
+fn send(message: Message<'_>) -> Action<'_> {
+    Action::Send(Outgoing { message, plain: false, or_close: false })
+}
+
+/// One of each kind.
+fn all_kinds() -> Vec<Envelope<'static>> {
+    let everyone = Broadcast {
+        targets: Targets::Everyone(position(1, 2)),
+        except: Vec::new(),
+        action: send(Message::Binary(b"\xff\0")),
+    };
+    let secret = Outgoing { message: Message::Text("secret"), plain: true, or_close: false };
+    let bytes = Outgoing { message: Message::Binary(&[]), plain: false, or_close: true };
+    let heartbeat =
+        Body::Heartbeat { everyone: Position::default(), rooms: rooms(&["", "milk", "tea"]) };
+    let close = |code, reason| to_rooms(&["user:ada"], Action::Close { code, reason });
+    let bodies = [heartbeat, Body::Goodbye, Body::Broadcast(everyone)];
+    let others = bodies.map(|body| Envelope { origin: 0, number: u64::MAX, body });
+    let to_rooms = [
+        to_rooms(&["milk", "tea"], text("the kettle is on ☕")),
+        to_rooms(&["tea"], Action::Send(secret)),
+        to_rooms(&["tea"], Action::Send(bytes)),
+        close(CloseCode::POLICY_VIOLATION, "banned"),
+        close(CloseCode::NO_STATUS, ""),
+        to_rooms(&["tea"], Action::Wake),
+    ];
+    others.into_iter().chain(to_rooms).collect()
+}
+
+#[test]
+fn every_kind_survives_its_bytes() {
+    for envelope in all_kinds() {
+        assert_eq!(Envelope::decode(&envelope.encode()).as_ref(), Ok(&envelope));
+    }
+}
+
+#[test]
+fn a_shortened_envelope_is_refused_unless_its_payload_is_the_end() {
+    for envelope in all_kinds() {
+        let bytes = envelope.encode();
+        let payload = match &envelope.body {
+            Body::Broadcast(Broadcast { action: Action::Send(outgoing), .. }) => {
+                outgoing.message.as_bytes().len()
+            }
+            Body::Broadcast(Broadcast { action: Action::Close { reason, .. }, .. }) => reason.len(),
+            _ => 0,
+        };
+        for len in 0..bytes.len() - payload {
+            assert_eq!(Envelope::decode(&bytes[..len]), Err(Malformed), "{envelope:?} at {len}");
+        }
+    }
+}
+
+#[test]
+fn bytes_left_over_are_refused() {
+    for envelope in [&all_kinds()[0], &all_kinds()[1], &all_kinds()[8]] {
+        let bytes = [&envelope.encode()[..], b"!"].concat();
+        assert_eq!(Envelope::decode(&bytes), Err(Malformed), "{envelope:?}");
+    }
+}
+
+#[test]
+fn what_is_invalid_is_refused() {
+    let reason = "x".repeat(124);
+    let close = |code, reason| Action::Close { code, reason };
+    let with_except = |except| {
+        let targets = Targets::Rooms(rooms(&["tea"]));
+        let body = Body::Broadcast(Broadcast { targets, except, action: Action::Wake });
+        Envelope { origin: 1, number: 1, body }
+    };
+    let at = |position| {
+        let targets = Targets::Everyone(position);
+        let body = Body::Broadcast(Broadcast { targets, except: vec![], action: Action::Wake });
+        Envelope { origin: 1, number: 1, body }
+    };
+    let name = "x".repeat(MAX_NAME + 1);
+    let invalid = [
+        ("number 0", Envelope { number: 0, ..to_rooms(&["tea"], text("")) }),
+        ("unsorted names", to_rooms(&["tea", "milk"], text(""))),
+        ("the same name twice", to_rooms(&["tea", "tea"], text(""))),
+        ("a long name", to_rooms(&[&name], text(""))),
+        ("unsorted IDs", with_except(vec![2, 1])),
+        ("the same ID twice", with_except(vec![2, 2])),
+        ("a long reason", to_rooms(&["tea"], close(CloseCode::NORMAL, &reason))),
+        ("a reason without code", to_rooms(&["tea"], close(CloseCode::NO_STATUS, "why"))),
+        ("no generation", at(position(0, 1))),
+        ("no sequence", at(position(1, 0))),
+    ];
+    for (what, envelope) in invalid {
+        assert_eq!(Envelope::decode(&envelope.encode()), Err(Malformed), "{what}");
+    }
+    let longest = "x".repeat(MAX_NAME);
+    let valid = to_rooms(&[&longest], text(""));
+    assert!(Envelope::decode(&valid.encode()).is_ok());
+}
+
+#[test]
+fn counts_and_lengths_are_bounded() {
+    let mut bytes = to_rooms(&["tea"], text("")).encode();
+    bytes[18] = MAX_ROOMS as u8 + 1;
+    bytes.extend([0; 100_000]);
+    assert_eq!(Envelope::decode(&bytes), Err(Malformed));
+    let payload = vec![7; MAX_PAYLOAD];
+    let largest = send(Message::Binary(&payload));
+    let mut bytes = to_rooms(&["tea"], largest).encode();
+    assert!(Envelope::decode(&bytes).is_ok());
+    bytes.push(7);
+    assert_eq!(Envelope::decode(&bytes), Err(Malformed));
+    let heartbeat = Body::Heartbeat { everyone: Position::default(), rooms: Vec::new() };
+    let mut bytes = Envelope { origin: 1, number: 1, body: heartbeat }.encode();
+    bytes[34..36].copy_from_slice(&257_u16.to_be_bytes());
+    bytes.extend(vec![1; 19 * 257]);
+    assert_eq!(Envelope::decode(&bytes), Err(Malformed));
+}
+
+#[test]
+fn flags_that_mean_nothing_are_refused() {
+    let mut bytes = to_rooms(&["tea"], text("")).encode();
+    *bytes.last_mut().unwrap() = 8;
+    assert_eq!(Envelope::decode(&bytes), Err(Malformed));
+}
+
+#[test]
+fn text_has_to_be_utf_8() {
+    let mut bytes = to_rooms(&["tea"], text("x")).encode();
+    *bytes.last_mut().unwrap() = 0xff;
+    assert_eq!(Envelope::decode(&bytes), Err(Malformed));
+}
+
+/// So no two encodings mean the same, and whatever is accepted could have been sent.
+#[test]
+fn what_is_accepted_is_what_encoding_produces() {
+    let (kinds, mut accepted) = (all_kinds(), 0);
+    for seed in 0..100_000 {
+        let mut rng = Rng::with_seed(seed);
+        let mut bytes = kinds[rng.usize(..kinds.len())].encode();
+        for _ in 0..rng.usize(1..4) {
+            let at = rng.usize(..bytes.len());
+            match rng.u8(..4) {
+                0 => bytes[at] = rng.u8(..),
+                1 => bytes[at] ^= 1 << rng.u8(..8),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, rng.u8(..)),
+            }
+        }
+        if let Ok(envelope) = Envelope::decode(&bytes) {
+            accepted += 1;
+            assert_eq!(envelope.encode(), bytes, "seed {seed}");
+        }
+    }
+    assert!(accepted > 10_000, "{accepted} were accepted");
+}

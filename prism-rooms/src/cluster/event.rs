@@ -1,0 +1,61 @@
+//! [`ClusterEvent`] and [`ClusterCounts`]: what happens in a cluster.
+
+use std::sync::Arc;
+
+/// Something that has happened in a cluster, as this node sees it. Returned by
+/// [`ClusterEvents::recv`](crate::ClusterEvents::recv).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClusterEvent {
+    /// What this node publishes on the backplane comes back to it: the backplane works.
+    Connected,
+    /// The backplane does not work any more. The node tries to reach it until it does, and
+    /// [`Connected`](Self::Connected) follows. Until then, rooms work on this node alone.
+    Disconnected {
+        /// What happened, for a log.
+        reason: String,
+    },
+    /// Another node is there.
+    NodeJoined {
+        /// The ID of the node.
+        node: u64,
+    },
+    /// A node that was there has said goodbye, or has been silent for 7 s. It also counts as gone if this node has not
+    /// reached the backplane for 14 s. Another [`NodeJoined`](Self::NodeJoined) follows if it turns out to be alive.
+    NodeLeft {
+        /// The ID of the node.
+        node: u64,
+    },
+    /// Something that another node has sent did not arrive.
+    Gap {
+        /// The ID of the node that has sent it.
+        node: u64,
+        /// The room that it was for; `None` if it was for [everyone](crate::Rooms::everyone).
+        room: Option<Arc<str>>,
+        /// How many messages are missing.
+        missed: u64,
+    },
+}
+
+/// Numbers of a cluster, as this node sees it, since its [`Cluster`](crate::Cluster) was created. Returned by
+/// [`Cluster::counts`](crate::Cluster::counts).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterCounts {
+    /// Whether the backplane works at this moment.
+    pub connected: bool,
+    /// How many other nodes there are at this moment.
+    pub nodes: usize,
+    /// How many messages of this node the backplane has accepted.
+    pub published: u64,
+    /// How many messages of this node were not published: they had waited for too long, or exceeded a limit.
+    pub unpublished: u64,
+    /// How many messages of other nodes have arrived and were passed on to members.
+    pub received: u64,
+    /// How many messages of other nodes are missing: the sum of all [gaps](ClusterEvent::Gap).
+    pub missed: u64,
+    /// How often something arrived that had arrived before, and was ignored.
+    pub repeated: u64,
+    /// How often something arrived that no node can have sent, and was ignored.
+    pub refused: u64,
+}

@@ -1,0 +1,155 @@
+//! [`ClusterTask`]: the task of a cluster. It serves sessions one after the other, and moves what the core decides.
+
+use std::{
+    iter,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak},
+};
+
+use async_channel::Receiver;
+use futures_lite::{
+    FutureExt,
+    future::{or, pending, yield_now},
+};
+use prism_driver::{Connection, Deferring, Runtime, hold_wakeups};
+
+use super::{core::Core, shared::Shared};
+use crate::{
+    backplane::{Backplane, Session, SessionEvent},
+    rooms::{deliver::deliver, membership::Membership},
+};
+
+pub(super) struct ClusterTask<R> {
+    runtime: R,
+    core: Core,
+    shared: Arc<Shared>,
+    signals: Receiver<()>,
+    /// It holds the cluster, not the other way round.
+    membership: Weak<Membership<Connection>>,
+}
+
+impl<R: Runtime> ClusterTask<R> {
+    pub(super) fn new(
+        runtime: R,
+        shared: Arc<Shared>,
+        signals: Receiver<()>,
+        membership: Weak<Membership<Connection>>,
+    ) -> Self {
+        let core = Core::new(shared.origin, runtime.now());
+        Self { runtime, core, shared, signals, membership }
+    }
+
+    /// Runs until the node has left.
+    pub(super) async fn run(mut self, backplane: impl Backplane) {
+        while !self.advance(None) {
+            if self.core.wants_session(self.runtime.now()) {
+                self.core.handle_session_started(self.runtime.now());
+                let reason = self.serve(&backplane).await;
+                let now = self.runtime.now();
+                self.core.handle_session_ended(reason, &mut self.shared.outbox.lock(), now);
+            } else {
+                self.wait().await;
+            }
+        }
+        self.shared.close();
+    }
+
+    /// Serves a session, and returns why it has ended.
+    async fn serve(&mut self, backplane: &impl Backplane) -> String {
+        let session = Session::new(self.shared.signal());
+        let served = AssertUnwindSafe(backplane.serve(&session)).catch_unwind();
+        let served = async {
+            match served.await {
+                Ok(reason) => reason.to_string(),
+                Err(_) => "the backplane has panicked".to_owned(),
+            }
+        };
+        // The backplane goes first, so that what it receives is delivered in the same poll.
+        let reason = or(served, self.attach(&session)).await;
+        self.advance(Some(&session)); // what has arrived at last
+        reason
+    }
+
+    /// Exchanges commands and envelopes with a session, until it has to end. Returns why.
+    async fn attach(&mut self, session: &Session) -> String {
+        loop {
+            if self.advance(Some(session)) {
+                return "this node leaves".to_owned();
+            }
+            if let Some(reason) = self.core.why_lost(self.runtime.now()) {
+                return reason.to_owned();
+            }
+            match self.signals.try_recv() {
+                Ok(()) => yield_now().await, // to the backplane, and to other tasks
+                Err(_) => self.wait().await,
+            }
+        }
+    }
+
+    /// Waits for a signal or a deadline.
+    async fn wait(&self) {
+        let now = self.runtime.now();
+        let deadline = async {
+            match self.core.next_deadline(now) {
+                Some(deadline) => drop(self.runtime.sleep(deadline.saturating_sub(now)).await),
+                None => pending().await,
+            }
+        };
+        let signalled = async {
+            let _ = Deferring::new(self.signals.recv()).await;
+        };
+        or(signalled, deadline).await;
+    }
+
+    /// Does all that can be done now. Returns whether the node has left.
+    fn advance(&mut self, session: Option<&Session>) -> bool {
+        let _wakeups = hold_wakeups(); // those who ask are woken when nothing is locked
+        let now = self.runtime.now();
+        let changes = self.shared.take_changes();
+        for (room, exists) in changes.rooms {
+            self.core.handle_room(room, exists, now);
+        }
+        for (room, answer_to) in changes.questions {
+            self.core.handle_question(&room, answer_to);
+        }
+        if changes.leaves {
+            self.core.handle_leave(&mut self.shared.outbox.lock(), now);
+        }
+        let inputs = session.map(Session::take_inputs).unwrap_or_default();
+        if inputs.is_connected {
+            self.core.handle_connected(now);
+        }
+        for event in inputs.events {
+            match event {
+                SessionEvent::Done(ticket) => {
+                    self.core.handle_done(ticket, &mut self.shared.outbox.lock());
+                }
+                SessionEvent::Received(payload) => {
+                    self.core.handle_received(&payload, now);
+                    self.deliver();
+                }
+            }
+        }
+        self.core.handle_timeout(&mut self.shared.outbox.lock(), now);
+        if let Some(session) = session {
+            let next_to_publish = || self.shared.outbox.lock().next_to_publish(now);
+            session.add_commands(iter::from_fn(|| self.core.poll_command(next_to_publish)));
+        }
+        while let Some(event) = self.core.poll_event() {
+            self.shared.report(&event);
+        }
+        let outbox = self.shared.outbox.lock();
+        let (counts, has_left) = (self.core.counts(&outbox), self.core.has_left(&outbox, now));
+        drop(outbox);
+        self.shared.set_counts(counts);
+        has_left
+    }
+
+    fn deliver(&mut self) {
+        while let Some(incoming) = self.core.poll_incoming() {
+            if let Some(membership) = self.membership.upgrade() {
+                deliver(&membership, incoming);
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! [`Shared`]: what rooms and the task of their cluster share.
+
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
+
+use async_channel::{Receiver, Sender};
+use prism_driver::hold_wakeups;
+
+use super::{
+    action::OwnedAction,
+    core::outbox::Outbox,
+    event::{ClusterCounts, ClusterEvent},
+};
+use crate::{
+    directory::NameObserver,
+    signal::{Signal, Signals},
+    stamp::Stamp,
+    sync::{Flag, Lock},
+};
+
+/// How many events wait until they are received.
+const MAX_EVENTS: usize = 1024;
+
+pub(crate) struct Shared {
+    /// The ID of this node.
+    pub(crate) origin: u64,
+    /// Locked while rooms are locked.
+    pub(crate) outbox: Lock<Outbox>,
+    /// `None` once the node has left.
+    changes: Lock<Option<Changes>>,
+    /// Whether rooms have changed, and the task was not woken for that. Raised and lowered under the lock of `changes`,
+    /// except by the thread that wakes the task.
+    has_changes: Flag,
+    clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// Wakes the task.
+    signal: Signal,
+    counts: Lock<ClusterCounts>,
+    /// `None` once the node has left.
+    listeners: Lock<Option<Vec<Sender<ClusterEvent>>>>,
+}
+
+/// What has happened since the task has looked.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// The rooms that have appeared or vanished, and whether they exist now. Only the latest state of each matters, so
+    /// there are never more than there are names.
+    pub(crate) rooms: HashMap<Arc<str>, bool>,
+    /// The rooms of which somebody asks whether they are reached.
+    pub(crate) questions: Vec<(Box<str>, Sender<bool>)>,
+    /// Whether the node leaves.
+    pub(crate) leaves: bool,
+}
+
+/// What becomes of a message at other nodes of the cluster. Part of a [`Delivery`](crate::Delivery).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Elsewhere {
+    /// There are no other nodes: the rooms are not those of a [`Cluster`](crate::Cluster).
+    Alone,
+    /// The message will be published. If the backplane does not accept it within 2 s, it is dropped.
+    Queued,
+    /// Other nodes miss the message. Either it exceeds a [limit](crate::Cluster#limits), or this node has left the
+    /// cluster.
+    Missed,
+}
+
+impl Shared {
+    /// Returns it with the receiver of its signals.
+    pub(crate) fn new(
+        origin: u64,
+        clock: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> (Self, Receiver<()>) {
+        let (signal, signals) = Signal::new(1);
+        let shared = Self {
+            origin,
+            outbox: Lock::new(Outbox::new(origin)),
+            changes: Lock::new(Some(Changes::default())),
+            has_changes: Flag::new(),
+            clock: Box::new(clock),
+            signal,
+            counts: Lock::new(ClusterCounts::default()),
+            listeners: Lock::new(Some(Vec::new())),
+        };
+        (shared, signals)
+    }
+
+    // ---- for rooms
+
+    /// Returns the time. The caller must hold no lock, because the clock is application code.
+    pub(crate) fn now(&self) -> Duration {
+        (self.clock)()
+    }
+
+    /// Adds something to do for members of these rooms at other nodes; `None` for everyone. The caller holds the locks of
+    /// the rooms, or the one for everyone, and calls [`wake`](Self::wake) afterwards.
+    pub(crate) fn publish(
+        &self,
+        rooms: Option<&[&str]>,
+        except: Vec<u128>,
+        action: OwnedAction,
+        now: Duration,
+    ) -> (Stamp, Elsewhere) {
+        let mut outbox = self.outbox.lock();
+        let (stamp, is_queued) = match rooms {
+            Some(rooms) => outbox.push_to_rooms(rooms, except, action, now),
+            None => outbox.push_to_everyone(except, action, now),
+        };
+        (stamp, if is_queued { Elsewhere::Queued } else { Elsewhere::Missed })
+    }
+
+    /// Wakes the task. The caller must hold no lock.
+    pub(crate) fn wake(&self) {
+        let _wakeups = hold_wakeups();
+        let mut signals = Signals::default();
+        signals.add(&self.signal);
+        signals.send();
+    }
+
+    /// Wakes the task if rooms have appeared or vanished. The caller must hold no lock.
+    pub(crate) fn wake_if_changed(&self) {
+        if self.has_changes.lower() {
+            self.wake();
+        }
+    }
+
+    /// Asks whether messages of other nodes reach a room. The answer comes once that is known. The channel is closed if
+    /// the node leaves before.
+    pub(crate) fn ask(&self, room: &str) -> Receiver<bool> {
+        let (answer_to, answer) = async_channel::bounded(1);
+        if let Some(changes) = &mut *self.changes.lock() {
+            changes.questions.push((room.into(), answer_to));
+        }
+        self.wake();
+        answer
+    }
+
+    /// Makes the node leave the cluster.
+    pub(crate) fn leave(&self) {
+        if let Some(changes) = &mut *self.changes.lock() {
+            changes.leaves = true;
+        }
+        self.wake();
+    }
+
+    // ---- for the cluster
+
+    pub(crate) fn counts(&self) -> ClusterCounts {
+        *self.counts.lock()
+    }
+
+    /// Returns a receiver of the events from now on.
+    pub(crate) fn listen(&self) -> Receiver<ClusterEvent> {
+        let (sender, events) = async_channel::bounded(MAX_EVENTS);
+        if let Some(listeners) = &mut *self.listeners.lock() {
+            listeners.push(sender);
+        }
+        events
+    }
+
+    // ---- for the task
+
+    pub(crate) fn signal(&self) -> Signal {
+        self.signal.clone()
+    }
+
+    pub(crate) fn take_changes(&self) -> Changes {
+        let mut changes = self.changes.lock();
+        self.has_changes.lower();
+        changes.as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn set_counts(&self, counts: ClusterCounts) {
+        *self.counts.lock() = counts;
+    }
+
+    /// Tells all listeners of an event. Those that are behind miss their oldest.
+    pub(crate) fn report(&self, event: &ClusterEvent) {
+        let listeners = self.listeners.lock().as_mut().map(|listeners| {
+            listeners.retain(|listener| !listener.is_closed());
+            listeners.clone()
+        });
+        for listener in listeners.iter().flatten() {
+            let _ = listener.force_send(event.clone()); // fails if it was dropped
+        }
+    }
+
+    /// Ends it all: no events follow, and those who ask are told that the node has left.
+    pub(crate) fn close(&self) {
+        let _wakeups = hold_wakeups();
+        let changes = self.changes.lock().take();
+        let listeners = self.listeners.lock().take();
+        drop((changes, listeners)); // unlocked: this closes the channels
+    }
+}
+
+impl NameObserver for Shared {
+    fn appeared(&self, room: &Arc<str>) {
+        self.note(room, true);
+    }
+
+    fn vanished(&self, room: &Arc<str>) {
+        self.note(room, false);
+    }
+}
+
+impl Shared {
+    fn note(&self, room: &Arc<str>, exists: bool) {
+        if let Some(changes) = &mut *self.changes.lock() {
+            changes.rooms.insert(room.clone(), exists);
+            self.has_changes.raise();
+        }
+    }
+}
+
+/// The rooms' hold on their cluster. When it is dropped, the node leaves.
+pub(crate) struct ClusterHandle(Arc<Shared>);
+
+impl ClusterHandle {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for ClusterHandle {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}

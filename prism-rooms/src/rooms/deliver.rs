@@ -1,0 +1,107 @@
+//! Delivery to the members of this node: of what it sends itself, and of what arrives from other nodes.
+
+use std::cell::LazyCell;
+
+use prism_driver::{
+    CloseCode, Connection, ConnectionId, PreparedMessage, TrySendError, hold_wakeups,
+};
+
+use super::membership::{Membership, Scope};
+use crate::{
+    cluster::{action::OwnedAction, core::Incoming},
+    shared_message::SharedMessage,
+};
+
+/// The members of this node that something is for.
+pub(super) struct Recipients<'a, E> {
+    pub(super) membership: &'a Membership<Connection>,
+    pub(super) scope: &'a Scope<'a>,
+    /// Whether a member is left out.
+    pub(super) is_excluded: E,
+}
+
+/// How many members have accepted a message, and how many miss it.
+#[derive(Clone, Copy)]
+pub(super) struct Tally {
+    pub(super) delivered: usize,
+    pub(super) dropped: usize,
+}
+
+impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
+    /// Sends a message to all. Calls `stamp` under the locks that give it its place, and returns its result.
+    pub(super) fn send<R>(
+        &self,
+        message: &PreparedMessage,
+        or_close: bool,
+        stamp: impl FnOnce() -> R,
+    ) -> (R, Tally) {
+        let message = SharedMessage::new(message.clone());
+        self.membership.compress(&message, self.scope);
+        // For members that have joined since then, with a form of their own. Nothing is compressed under a lock.
+        let plain = LazyCell::new(|| message.to_send().clone().plain());
+        let mut tally = Tally { delivered: 0, dropped: 0 };
+        // Wakers are application code, so wake-ups are held back until no room is locked. When a handler sends, few
+        // tasks have to be woken: `try_send` adds idle recipients to the session's thread-local batch, and the
+        // session writes to them when the handler's turn ends (`connection/batch.rs` of the driver).
+        let _wakeups = hold_wakeups();
+        let mut slow = Vec::new();
+        let stamp = self.for_each(stamp, |member| {
+            let is_lacking = member.compressed_form().is_some_and(|form| message.lacks(form));
+            match member.try_send(if is_lacking { &*plain } else { message.to_send() }) {
+                Ok(()) => tally.delivered += 1,
+                Err(TrySendError::Full) => {
+                    tally.dropped += 1;
+                    if or_close {
+                        slow.push(member.clone());
+                    }
+                }
+                Err(TrySendError::Refused(_)) => {} // it is closing
+            }
+        });
+        for member in slow {
+            member.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+        }
+        (stamp, tally)
+    }
+
+    /// Closes all. Returns how many this call has closed.
+    pub(super) fn close(&self, code: CloseCode, reason: &str, stamp: impl FnOnce()) -> usize {
+        let mut members = Vec::new();
+        self.for_each(stamp, |member| members.push(member.clone()));
+        members.iter().filter(|member| member.close(code, reason)).count()
+    }
+
+    /// Wakes the handlers of all.
+    pub(super) fn wake(&self, stamp: impl FnOnce()) {
+        let _wakeups = hold_wakeups(); // until no room is locked
+        self.for_each(stamp, |member| member.wake());
+    }
+
+    fn for_each<R>(&self, stamp: impl FnOnce() -> R, mut visit: impl FnMut(&Connection)) -> R {
+        self.membership.for_each(self.scope, stamp, |id, member| {
+            if !(self.is_excluded)(id) {
+                visit(member);
+            }
+        })
+    }
+}
+
+/// Does for the members of this node what another one has asked for. The caller must hold no lock.
+pub(crate) fn deliver(membership: &Membership<Connection>, incoming: Incoming) {
+    let Incoming { rooms, except, action } = incoming;
+    let scope = match &rooms {
+        Some(rooms) => Scope::Rooms(rooms.iter().map(|room| &**room).collect()),
+        None => Scope::Everyone,
+    };
+    let is_excluded = |id: ConnectionId| except.binary_search(&id.as_u128()).is_ok();
+    let recipients = Recipients { membership, scope: &scope, is_excluded };
+    match action {
+        OwnedAction::Send { message, or_close } => {
+            recipients.send(&message, or_close, || ());
+        }
+        OwnedAction::Close { code, reason } => {
+            recipients.close(code, &reason, || ());
+        }
+        OwnedAction::Wake => recipients.wake(|| ()),
+    }
+}
