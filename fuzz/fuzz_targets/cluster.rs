@@ -1,0 +1,166 @@
+//! A node of a cluster, with a backplane that delivers any bytes, and what the node has published itself, with changes, as
+//! if from other nodes. Nothing panics, and the node goes on: it connects again, subscribes, and its members receive what
+//! it sends, unless what arrived has closed them.
+#![no_main]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use arbitrary::Arbitrary;
+use async_channel::{Receiver, Sender};
+use bytes::Bytes;
+use futures_lite::future::{or, poll_once};
+use libfuzzer_sys::fuzz_target;
+use prism_driver::{Connection, Handler, Message, Options};
+use prism_rooms::{Backplane, Cluster, Command, Rooms, Session, SessionFuture};
+use prism_test::{Received, Sim};
+
+#[derive(Arbitrary, Debug)]
+enum Act {
+    /// Delivers these bytes.
+    Bytes(Vec<u8>),
+    /// Delivers what the node has published, as if from another node.
+    Published { index: u8, origin: u8, number: u16, changes: Vec<(u16, u8)> },
+    Send { room: u8, len: u16 },
+    SendToBoth,
+    SendToAll,
+    Pass { tenths: u8 },
+    EndSession,
+}
+
+/// What the test and the backplane share.
+struct Shared {
+    published: Mutex<Vec<Bytes>>,
+    payloads: Receiver<Option<Bytes>>,
+    delivers: Sender<Option<Bytes>>,
+}
+
+impl Shared {
+    fn deliver(&self, payload: Option<Bytes>) {
+        self.delivers.try_send(payload).expect("the channel is unbounded");
+    }
+}
+
+/// Delivers what the test wants, in addition to what is published.
+struct Any(Arc<Shared>);
+
+impl Backplane for Any {
+    fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
+        Box::pin(async move {
+            session.connected();
+            loop {
+                let commands = async { Ok(session.next().await) };
+                let payload = async { Err(self.0.payloads.recv().await.expect("it is open")) };
+                match or(payload, commands).await {
+                    Err(Some(payload)) => session.received(payload),
+                    Err(None) => return "it ends".into(),
+                    Ok(commands) => {
+                        for command in commands {
+                            match command {
+                                Command::Subscribe { ticket, .. } => session.done(ticket),
+                                Command::Unsubscribe { .. } => {}
+                                Command::Publish { payload, ticket, .. } => {
+                                    self.0.published.lock().unwrap().push(payload.clone());
+                                    session.received(payload);
+                                    session.done(ticket);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
+
+struct Chat(Rooms);
+
+impl Handler for Chat {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.join(connection, "tea").unwrap();
+        self.0.join(connection, "milk").unwrap();
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+/// Returns what the node has published, with another origin and number, and further changes.
+fn changed(payload: &Bytes, origin: u8, number: u16, changes: &[(u16, u8)]) -> Bytes {
+    let mut bytes = payload.to_vec();
+    bytes[2..10].copy_from_slice(&u64::from(origin).to_be_bytes());
+    bytes[10..18].copy_from_slice(&u64::from(number).to_be_bytes());
+    for (at, to) in changes {
+        let at = usize::from(*at) % bytes.len();
+        bytes[at] = *to;
+    }
+    bytes.into()
+}
+
+fuzz_target!(|acts: Vec<Act>| {
+    let (delivers, payloads) = async_channel::unbounded();
+    let shared = Arc::new(Shared { published: Mutex::default(), payloads, delivers });
+    let sim = Sim::new();
+    let cluster = Cluster::new(sim.clone(), Any(shared.clone()));
+    let rooms = cluster.rooms();
+    let (mut client, _faults) = sim.serve(Chat(rooms.clone()), Options::default());
+    sim.run(async {
+        sim.settle().await; // the client is a member now
+        assert!(rooms.reached("tea").await && rooms.reached("milk").await);
+        let mut delivered = 0;
+        for act in acts {
+            match act {
+                Act::Bytes(bytes) => {
+                    shared.deliver(Some(bytes.into()));
+                    delivered += 1;
+                }
+                Act::Published { index, origin, number, changes } => {
+                    let published = shared.published.lock().unwrap();
+                    let payload = &published[usize::from(index) % published.len()];
+                    shared.deliver(Some(changed(payload, origin, number, &changes)));
+                    delivered += 1;
+                }
+                Act::Send { room, len } => {
+                    let room = ["tea", "milk", "wine"][usize::from(room) % 3];
+                    let _ = rooms.to(room).send("x".repeat(len.into()));
+                }
+                Act::SendToBoth => {
+                    let _ = rooms.to("tea").and("milk").send(vec![0xff; 10]);
+                }
+                Act::SendToAll => {
+                    let _ = rooms.everyone().send("all");
+                }
+                Act::Pass { tenths } => {
+                    sim.pass(Duration::from_millis(100) * tenths.into()).await;
+                }
+                Act::EndSession => shared.deliver(None),
+            }
+            sim.settle().await;
+            // The client reads, so that its outbox has room.
+            while let Some(received) = poll_once(client.next()).await {
+                if matches!(received, Received::Close(..) | Received::End(_)) {
+                    break; // what arrived has closed it
+                }
+            }
+        }
+        sim.pass(Duration::from_secs(10)).await;
+        let counts = cluster.counts();
+        assert!(counts.connected, "{counts:?}");
+        // Heartbeats, and what comes from this node, are none of these.
+        assert!(counts.received + counts.repeated + counts.refused <= delivered, "{counts:?}");
+        if !rooms.is_empty("tea") {
+            assert!(rooms.reached("tea").await);
+            let _ = rooms.to("tea").send("the end");
+            loop {
+                match client.next().await {
+                    Received::Text(text) if text == "the end" => break,
+                    Received::Text(_) | Received::Binary(_) | Received::Ping => {}
+                    other => panic!("it is open: {other:?}"),
+                }
+            }
+        }
+        cluster.leave().await;
+    });
+    sim.drop_tasks();
+});
