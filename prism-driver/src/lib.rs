@@ -72,11 +72,11 @@ pub use client::redirects::InvalidRedirect;
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;
-#[doc(hidden)] // for prism-rooms
-pub use connection::compression::CompressedForm;
 pub use connection::id::{ConnectionId, origin};
 pub use connection::outgoing::{Outgoing, Plain};
 pub use connection::send::Sending;
+#[doc(hidden)] // for prism-rooms
+pub use connection::{batch::in_batches, compression::CompressedForm};
 pub use error::connect::ConnectError;
 pub use error::refusal::Refusal;
 pub use error::{AcceptError, Disconnect, Failure, TrySendError};

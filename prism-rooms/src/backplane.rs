@@ -4,12 +4,9 @@ use std::{collections::VecDeque, error::Error, fmt, mem, pin::Pin};
 
 use async_channel::Receiver;
 use bytes::Bytes;
-use prism_driver::{Deferring, hold_wakeups};
+use prism_driver::Deferring;
 
-use crate::{
-    signal::{Signal, Signals},
-    sync::Lock,
-};
+use crate::{signal::Signal, sync::Lock};
 
 pub(crate) mod command;
 pub(crate) mod memory;
@@ -106,7 +103,7 @@ impl Session {
     /// Reports that the connection is open. Commands follow.
     pub fn connected(&self) {
         self.inputs.lock().is_connected = true;
-        send(&self.has_inputs);
+        self.has_inputs.send();
     }
 
     /// Waits for commands, and returns them in their order: at least one. Cancel-safe.
@@ -137,7 +134,7 @@ impl Session {
 
     fn report(&self, event: SessionEvent) {
         self.inputs.lock().events.push_back(event);
-        send(&self.has_inputs);
+        self.has_inputs.send();
     }
 
     pub(crate) fn take_inputs(&self) -> Inputs {
@@ -152,17 +149,9 @@ impl Session {
         let is_empty = all.is_empty();
         drop(all);
         if !is_empty {
-            send(&self.has_commands);
+            self.has_commands.send();
         }
     }
-}
-
-/// Sends a signal. The caller must hold no lock.
-fn send(signal: &Signal) {
-    let _wakeups = hold_wakeups();
-    let mut signals = Signals::default();
-    signals.add(signal);
-    signals.send();
 }
 
 impl fmt::Debug for Session {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_channel::Receiver;
-use prism_driver::{Deferring, Runtime};
+use prism_driver::{Deferring, Runtime, in_batches};
 
 use crate::{backplane::Backplane, options::RoomsOptions, rooms::Rooms};
 
@@ -95,10 +95,11 @@ impl Cluster {
         let rooms = Rooms::in_cluster(options, shared.clone());
         let (runs, left) = async_channel::bounded(1);
         let task = ClusterTask::new(runtime.clone(), shared.clone(), signals, rooms.downgrade());
-        runtime.spawn(async move {
+        // In batches, because most of what it does is to send to many members.
+        runtime.spawn(in_batches(async move {
             task.run(backplane).await;
             drop(runs);
-        });
+        }));
         Self { rooms, shared, left }
     }
 

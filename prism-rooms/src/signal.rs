@@ -17,6 +17,13 @@ impl Signal {
         let (sender, receiver) = async_channel::bounded(capacity);
         (Self(Some(sender)), receiver)
     }
+
+    /// Sends the signal. The caller must hold no lock.
+    pub(crate) fn send(&self) {
+        let _wakeups = hold_wakeups(); // the driver runs the wakers, and contains their panics
+        // Fails if the receiver is full, and so will wake up anyway, or if it is gone.
+        let _ = self.0.as_ref().map(|sender| sender.try_send(()));
+    }
 }
 
 /// The last one wakes its receiver, for the last time.

@@ -56,6 +56,12 @@ impl<S> InBatches<S> {
     }
 }
 
+/// Runs a future as a session runs its handler: what it sends to connections that sleep is written by its own task, when it
+/// waits. For tasks that send to many connections.
+pub fn in_batches<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    InBatches::new(future)
+}
+
 impl<S: Future> Future for InBatches<S> {
     type Output = S::Output;
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     directory::NameObserver,
-    signal::{Signal, Signals},
+    signal::Signal,
     stamp::Stamp,
     sync::{Flag, Lock},
 };
@@ -109,10 +109,7 @@ impl Shared {
 
     /// Wakes the task. The caller must hold no lock.
     pub(crate) fn wake(&self) {
-        let _wakeups = hold_wakeups();
-        let mut signals = Signals::default();
-        signals.add(&self.signal);
-        signals.send();
+        self.signal.send();
     }
 
     /// Wakes the task if rooms have appeared or vanished. The caller must hold no lock.

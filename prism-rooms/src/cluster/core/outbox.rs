@@ -7,7 +7,7 @@
 //! When a session ends, what it has not confirmed is published again by the next one: others recognize what they have
 //! received before by its number. If the backplane is away or slow, the oldest waiting envelopes are dropped: news that
 //! is seconds old helps nobody, and memory is bounded. Each drop leaves a hole in the sequence of its rooms, which the
-//! other nodes report.
+//! other nodes report. Heartbeats are not dropped, and have a place in the order: they say what was sent before.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -231,10 +231,10 @@ impl Outbox {
         self.bytes = self.entries.iter().map(|entry| entry.size).sum();
     }
 
-    /// Drops envelopes that have waited for too long.
+    /// Drops broadcasts that have waited for too long.
     pub(crate) fn drop_old(&mut self, now: Duration) {
-        while let Some(first) = self.entries.get(self.in_flight)
-            && first.pushed + MAX_AGE < now
+        while let Some(first) = self.first_waiting()
+            && self.entries[first].pushed + MAX_AGE < now
         {
             self.drop_first_waiting();
         }
@@ -256,12 +256,21 @@ impl Outbox {
         self.missed
     }
 
-    /// Drops the oldest envelope that waits. Returns whether there was any.
+    /// Drops the oldest broadcast that waits. Returns whether there was any.
+    ///
+    /// Heartbeats stay. There are few, and a node that is busy, but alive, must not miss its own.
     fn drop_first_waiting(&mut self) -> bool {
-        let Some(dropped) = self.entries.remove(self.in_flight) else { return false };
+        let dropped = self.first_waiting().and_then(|first| self.entries.remove(first));
+        let Some(dropped) = dropped else { return false };
         self.bytes -= dropped.size;
-        self.missed += u64::from(dropped.body.is_broadcast());
+        self.missed += 1;
         true
+    }
+
+    /// Returns the index of the oldest broadcast that waits.
+    fn first_waiting(&self) -> Option<usize> {
+        let is_broadcast = |index: &usize| self.entries[*index].body.is_broadcast();
+        (self.in_flight..self.entries.len()).find(is_broadcast)
     }
 }
 

@@ -124,6 +124,19 @@ fn what_has_waited_for_too_long_is_dropped_unless_the_session_has_it() {
 }
 
 #[test]
+fn heartbeats_are_not_dropped_while_the_node_publishes_too_fast() {
+    let mut outbox = Outbox::new(1);
+    push(&mut outbox, WINDOW, 1);
+    let first = take(&mut outbox, NOW);
+    push(&mut outbox, 10, 1);
+    let heartbeat = outbox.push_heartbeat(NOW);
+    push(&mut outbox, MAX_ENVELOPES, 1);
+    outbox.drop_old(NOW + 2 * MAX_AGE);
+    first.iter().for_each(|number| outbox.confirm(*number));
+    assert_eq!(take(&mut outbox, NOW + 2 * MAX_AGE), [heartbeat]);
+}
+
+#[test]
 fn what_a_session_has_not_confirmed_is_the_first_of_the_next() {
     let mut outbox = Outbox::new(1);
     push(&mut outbox, 3, 1);
