@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use prism_driver::{CloseCode, Connection, ConnectionId, Outgoing};
+use prism_driver::{CloseCode, Connection, ConnectionId, Outgoing, PreparedMessage};
 
 use super::{
     deliver::{self, Tally},
@@ -54,6 +54,13 @@ pub struct Delivery {
     pub elsewhere: Elsewhere,
 }
 
+impl Delivery {
+    const fn new(stamp: Stamp, tally: Tally, elsewhere: Elsewhere) -> Self {
+        let Tally { delivered, dropped } = tally;
+        Self { stamp, delivered, dropped, elsewhere }
+    }
+}
+
 impl<'a> Recipients<'a> {
     pub(super) const fn new(membership: &'a Membership<Connection>, scope: Scope<'a>) -> Self {
         Self { membership, scope, except: BTreeSet::new(), or_close: false }
@@ -100,41 +107,45 @@ impl<'a> Recipients<'a> {
     /// returns.
     pub fn send(&self, message: impl Outgoing) -> Delivery {
         let message = message.prepare();
-        let publication = self.publication();
-        let ((stamp, elsewhere), Tally { delivered, dropped }) =
-            self.here().send(&message, self.or_close, || match publication {
-                Some(publication) => publication.publish(OwnedAction::Send {
-                    message: message.clone(),
-                    or_close: self.or_close,
-                }),
-                None => (Stamp::next(), Elsewhere::Alone),
-            });
-        self.wake_cluster();
-        Delivery { stamp, delivered, dropped, elsewhere }
+        if let Some(cluster) = self.membership.cluster() {
+            return self.send_in(cluster, &message);
+        }
+        let (stamp, tally) = self.here().send(&message, self.or_close, Stamp::next);
+        Delivery::new(stamp, tally, Elsewhere::Alone)
+    }
+
+    /// Sends a message to the members at all nodes.
+    #[inline(never)] // it would make `send` slower where there is no cluster
+    fn send_in(&self, cluster: &Shared, message: &PreparedMessage) -> Delivery {
+        let publication = self.publication(cluster);
+        let action = OwnedAction::Send { message: message.clone(), or_close: self.or_close };
+        let publish = || publication.publish(action.clone());
+        let ((stamp, elsewhere), tally) = self.here().send(message, self.or_close, publish);
+        cluster.wake();
+        Delivery::new(stamp, tally, elsewhere)
     }
 
     /// Closes the connections, as [`Connection::close`] does. Returns the number of connections that this call has
     /// closed, which excludes those that were closing already, and those of other nodes.
     pub fn close(&self, code: CloseCode, reason: &str) -> usize {
-        let publication = self.publication();
-        let closed = self.here().close(code, reason, || {
-            if let Some(publication) = publication {
-                publication.publish(OwnedAction::close(code, reason));
-            }
-        });
-        self.wake_cluster();
+        let Some(cluster) = self.membership.cluster() else {
+            return self.here().close(code, reason, || ());
+        };
+        let publication = self.publication(cluster);
+        let publish = || publication.publish(OwnedAction::close(code, reason));
+        let closed = self.here().close(code, reason, publish);
+        cluster.wake();
         closed
     }
 
     /// Wakes the handler of each recipient; see [`Connection::wake`].
     pub fn wake(&self) {
-        let publication = self.publication();
-        self.here().wake(|| {
-            if let Some(publication) = publication {
-                publication.publish(OwnedAction::Wake);
-            }
-        });
-        self.wake_cluster();
+        let Some(cluster) = self.membership.cluster() else {
+            return self.here().wake(|| ());
+        };
+        let publication = self.publication(cluster);
+        self.here().wake(|| publication.publish(OwnedAction::Wake));
+        cluster.wake();
     }
 
     /// Returns the recipients of this node.
@@ -143,23 +154,15 @@ impl<'a> Recipients<'a> {
         deliver::Recipients { membership: self.membership, scope: &self.scope, is_excluded }
     }
 
-    /// Prepares what has to be published for other nodes, if there are any.
-    fn publication(&self) -> Option<Publication<'_>> {
-        let cluster = self.membership.cluster()?;
+    /// Prepares what has to be published for other nodes.
+    fn publication<'c>(&'c self, cluster: &'c Shared) -> Publication<'c> {
         let rooms = match &self.scope {
             Scope::Everyone => None,
             Scope::Rooms(rooms) => Some(&rooms[..]),
         };
         let is_elsewhere = |id: &&ConnectionId| self.membership.member(**id).is_none();
         let except = self.except.iter().filter(is_elsewhere).map(|id| id.as_u128()).collect();
-        Some(Publication { cluster, rooms, except, now: cluster.now() })
-    }
-
-    /// Wakes the task that publishes.
-    fn wake_cluster(&self) {
-        if let Some(cluster) = self.membership.cluster() {
-            cluster.wake();
-        }
+        Publication { cluster, rooms, except, now: cluster.now() }
     }
 }
 
@@ -175,8 +178,8 @@ struct Publication<'a> {
 impl Publication<'_> {
     /// Puts it into the node's outbox, under the lock of the rooms: that gives it the same place among the messages to
     /// each room as here.
-    fn publish(self, action: OwnedAction) -> (Stamp, Elsewhere) {
-        self.cluster.publish(self.rooms, self.except, action, self.now)
+    fn publish(&self, action: OwnedAction) -> (Stamp, Elsewhere) {
+        self.cluster.publish(self.rooms, self.except.clone(), action, self.now)
     }
 }
 

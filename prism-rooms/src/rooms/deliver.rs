@@ -29,11 +29,12 @@ pub(super) struct Tally {
 
 impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
     /// Sends a message to all. Calls `stamp` under the locks that give it its place, and returns its result.
+    #[inline]
     pub(super) fn send<R>(
         &self,
         message: &PreparedMessage,
         or_close: bool,
-        stamp: impl FnOnce() -> R,
+        stamp: impl Fn() -> R,
     ) -> (R, Tally) {
         let message = SharedMessage::new(message.clone());
         self.membership.compress(&message, self.scope);
@@ -65,19 +66,19 @@ impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
     }
 
     /// Closes all. Returns how many this call has closed.
-    pub(super) fn close(&self, code: CloseCode, reason: &str, stamp: impl FnOnce()) -> usize {
+    pub(super) fn close<R>(&self, code: CloseCode, reason: &str, stamp: impl Fn() -> R) -> usize {
         let mut members = Vec::new();
         self.for_each(stamp, |member| members.push(member.clone()));
         members.iter().filter(|member| member.close(code, reason)).count()
     }
 
     /// Wakes the handlers of all.
-    pub(super) fn wake(&self, stamp: impl FnOnce()) {
+    pub(super) fn wake<R>(&self, stamp: impl Fn() -> R) {
         let _wakeups = hold_wakeups(); // until no room is locked
         self.for_each(stamp, |member| member.wake());
     }
 
-    fn for_each<R>(&self, stamp: impl FnOnce() -> R, mut visit: impl FnMut(&Connection)) -> R {
+    fn for_each<R>(&self, stamp: impl Fn() -> R, mut visit: impl FnMut(&Connection)) -> R {
         self.membership.for_each(self.scope, stamp, |id, member| {
             if !(self.is_excluded)(id) {
                 visit(member);

@@ -214,11 +214,11 @@ impl<M: Member> Membership<M> {
     }
 
     /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. Before that, and under the
-    /// same locks, it calls `stamp` and returns its result. All calls for one member are made in the order of the stamps.
+    /// same locks, it calls `stamp`, once, and returns its result. All calls for one member are made in the order of the stamps.
     pub(crate) fn for_each<R>(
         &self,
         scope: &Scope<'_>,
-        stamp: impl FnOnce() -> R,
+        stamp: impl Fn() -> R,
         visit: impl FnMut(M::Id, &M),
     ) -> R {
         match scope {
@@ -227,11 +227,9 @@ impl<M: Member> Membership<M> {
             }
             Scope::Rooms(rooms) => self.broadcast_lock.shared(|| match rooms[..] {
                 [room] => {
-                    let mut stamp = Some(stamp);
-                    let mut stamp = || stamp.take().expect("it is called once")();
                     let stamped =
-                        self.with_members(room, |members| visit_all(members, &mut stamp, visit));
-                    stamped.unwrap_or_else(stamp) // there is no such room
+                        self.with_members(room, |members| visit_all(members, &stamp, visit));
+                    stamped.unwrap_or_else(&stamp) // there is no such room
                 }
                 _ => self.for_each_in_union(rooms.clone(), stamp, visit),
             }),
