@@ -195,7 +195,7 @@ pub use crate::{
     },
     cluster::{
         Cluster, ClusterEvents,
-        event::{ClusterCounts, ClusterEvent},
+        event::{ClusterCounts, ClusterEvent, MemberCount},
         shared::Elsewhere,
     },
     error::{JoinError, TrackError},

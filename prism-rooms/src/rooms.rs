@@ -8,7 +8,10 @@ use std::{
 use prism_driver::{Connection, ConnectionId, Deferring};
 
 use crate::{
-    cluster::shared::Shared, error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS,
+    cluster::{event::MemberCount, shared::Shared},
+    error::JoinError,
+    options::RoomsOptions,
+    shards::DEFAULT_SHARDS,
 };
 
 mod broadcast;
@@ -258,6 +261,30 @@ impl Rooms {
     #[must_use]
     pub fn len(&self, room: &str) -> usize {
         self.membership.with_members(room, |members| members.len()).unwrap_or(0)
+    }
+
+    /// Returns the number of members in a room at all nodes of the [`Cluster`](crate::Cluster). Asks the other nodes, and
+    /// waits for their answers, for 300 ms at most.
+    ///
+    /// This costs each node an answer, so it is for an occasional look, and not for each request of a peer. Without a
+    /// cluster, it returns the number of members here at once. Cancel-safe.
+    ///
+    /// ```no_run
+    /// # async fn example(rooms: prism_rooms::Rooms) {
+    /// let count = rooms.len_everywhere("tea").await;
+    /// println!("{} members at {} nodes; {} have not answered", count.members, count.nodes, count.unanswered);
+    /// # }
+    /// ```
+    pub async fn len_everywhere(&self, room: &str) -> MemberCount {
+        let members = self.len(room);
+        let here = MemberCount { members, nodes: 1, unanswered: 0 };
+        match self.membership.cluster() {
+            Some(cluster) => {
+                let answer = cluster.count(room, members);
+                Deferring::new(answer.recv()).await.unwrap_or(here)
+            }
+            None => here,
+        }
     }
 
     /// Returns whether a room has no members, that is, does not exist.

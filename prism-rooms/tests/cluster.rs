@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_lite::future::block_on;
 use prism_driver::{CloseCode, Connection, Handler, Message, Runtime, Socket};
 use prism_rooms::{
     Cluster, ClusterEvent, ClusterEvents, Elsewhere, MemoryBackplane, MemoryBroker, Rooms,
@@ -141,10 +142,35 @@ fn binary_messages_excluded_members_closes_and_wakes_cross_too() {
 }
 
 #[test]
+fn members_are_counted_at_all_nodes_that_answer() {
+    let world = World::new(3);
+    world.sim.run(async {
+        let _clients = (world.join(0, "tea").await, world.join(1, "tea").await);
+        let _another = world.join(1, "tea").await;
+        world.sim.pass(3 * SECOND).await;
+        let count = async |node: usize, room| {
+            let count = world.nodes[node].rooms.len_everywhere(room).await;
+            (count.members, count.nodes, count.unanswered)
+        };
+        let began = world.sim.now();
+        assert_eq!([count(0, "tea").await, count(2, "tea").await], [(3, 3, 0), (3, 3, 0)]);
+        assert_eq!(count(0, "milk").await, (0, 3, 0));
+        assert_eq!(world.sim.now(), began, "all have answered");
+        world.nodes[1].backplane.isolate();
+        assert_eq!(count(0, "tea").await, (1, 2, 1));
+        assert_eq!(world.sim.now() - began, Duration::from_millis(300));
+        world.nodes[0].cluster.leave().await;
+        assert_eq!(count(0, "tea").await, (1, 1, 0));
+    });
+}
+
+#[test]
 fn without_a_cluster_there_is_nothing_elsewhere() {
     let rooms = Rooms::new();
     assert_eq!(rooms.to("tea").send("hello").elsewhere, Elsewhere::Alone);
-    assert!(!futures_lite::future::block_on(rooms.reached("tea")));
+    assert!(!block_on(rooms.reached("tea")));
+    let count = block_on(rooms.len_everywhere("tea"));
+    assert_eq!((count.members, count.nodes, count.unanswered), (0, 1, 0));
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub enum Channel {
     All,
     /// The channel to which the nodes with members in a room subscribe.
     Room(Arc<str>),
+    /// The channel to which only the node with this ID subscribes.
+    Node(u64),
 }
 
 /// Identifies a command, so that a backplane can say when it is done.
@@ -47,8 +49,8 @@ pub struct Ticket(pub(crate) TicketKind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum TicketKind {
-    /// For the channel of all nodes, about which nobody asks.
-    SubscribeAll,
+    /// For the channels that every session subscribes to, about which nobody asks.
+    Start,
     /// The number of a batch of subscriptions.
     Subscribe(u64),
     /// The number of an envelope. An envelope for several rooms is published on each room's channel.
@@ -60,6 +62,7 @@ impl fmt::Display for Channel {
         match self {
             Self::All => f.write_str("all"),
             Self::Room(room) => write!(f, "r:{room}"),
+            Self::Node(node) => write!(f, "n:{node:016x}"),
         }
     }
 }

@@ -20,28 +20,27 @@ use bytes::Bytes;
 
 use super::{
     action::OwnedAction,
-    envelope::{Body, Broadcast, Envelope, Position, RoomPosition, Targets},
-    event::{ClusterCounts, ClusterEvent},
+    envelope::MAX_NAME,
+    event::{ClusterCounts, ClusterEvent, MemberCount},
 };
 use crate::backplane::command::{Channel, Command, Ticket, TicketKind};
 
 mod health;
 pub(crate) mod outbox;
 mod peers;
+mod questions;
+mod receive;
 mod sequences;
 mod subscriptions;
 
 use self::{
     health::Health,
     outbox::{Outbox, ToPublish},
-    peers::{Heard, Peers},
+    peers::Peers,
+    questions::Questions,
     subscriptions::Subscriptions,
 };
 
-/// How long a node has to be silent until it counts as gone.
-const MAX_SILENCE: Duration = Duration::from_secs(7);
-/// How long a node that was not heard because the backplane was slow has at least.
-const GRACE: Duration = Duration::from_millis(2500);
 /// How long a goodbye may take.
 const MAX_GOODBYE: Duration = Duration::from_secs(1);
 
@@ -50,8 +49,12 @@ pub(crate) struct Core {
     health: Health,
     peers: Peers,
     subscriptions: Subscriptions,
-    /// Whether the session has yet to subscribe to the channel of all nodes.
-    subscribes_to_all: bool,
+    /// What this node asks others.
+    questions: Questions,
+    /// What others ask this node.
+    asked: VecDeque<Question>,
+    /// Whether the session has yet to subscribe to the channels of all nodes and of this one.
+    is_new: bool,
     /// The copies of the last envelope that the session has yet to publish.
     copies: VecDeque<Command>,
     incoming: VecDeque<Incoming>,
@@ -73,6 +76,14 @@ pub(crate) struct Incoming {
     pub(crate) action: OwnedAction,
 }
 
+/// Another node asks how many members a room has here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) origin: u64,
+    pub(crate) number: u64,
+    pub(crate) room: Box<str>,
+}
+
 impl Core {
     /// Creates the core of a node. `origin` is its ID.
     pub(crate) fn new(origin: u64, now: Duration) -> Self {
@@ -81,7 +92,9 @@ impl Core {
             health: Health::new(origin, now),
             peers: Peers::default(),
             subscriptions: Subscriptions::default(),
-            subscribes_to_all: false,
+            questions: Questions::default(),
+            asked: VecDeque::new(),
+            is_new: false,
             copies: VecDeque::new(),
             incoming: VecDeque::new(),
             events: VecDeque::new(),
@@ -105,6 +118,26 @@ impl Core {
     /// Answers whether messages of other nodes reach a room, as soon as they do; see [`Rooms::reached`](crate::Rooms::reached).
     pub(crate) fn handle_question(&mut self, room: &str, answer_to: Sender<bool>) {
         self.subscriptions.when_reached(room, answer_to);
+    }
+
+    /// Answers how many members a room has at all nodes. It has so many here.
+    pub(crate) fn handle_count(
+        &mut self,
+        room: &str,
+        members: usize,
+        answer_to: Sender<MemberCount>,
+        outbox: &mut Outbox,
+        now: Duration,
+    ) {
+        let others = self.peers.count();
+        let asks = others > 0 && self.health.is_sound() && room.len() <= MAX_NAME;
+        if asks && !self.questions.is_full() {
+            let number = outbox.push_question(room, now);
+            self.questions.ask(number, self.peers.origins(), members, answer_to, now);
+        } else {
+            let count = MemberCount { members, nodes: 1, unanswered: others };
+            let _ = answer_to.try_send(count); // fails if nobody waits any more
+        }
     }
 
     /// Handles that the node leaves. It says goodbye, unless nobody would hear that.
@@ -136,7 +169,7 @@ impl Core {
     pub(crate) fn handle_connected(&mut self, now: Duration) {
         if !self.health.is_up() {
             self.health.connected(now);
-            self.subscribes_to_all = true;
+            self.is_new = true;
             self.subscriptions.session_started();
         }
     }
@@ -163,107 +196,10 @@ impl Core {
     /// Handles that a command has been carried out.
     pub(crate) fn handle_done(&mut self, ticket: Ticket, outbox: &mut Outbox) {
         match ticket.0 {
-            TicketKind::SubscribeAll => {}
+            TicketKind::Start => {}
             TicketKind::Subscribe(batch) => self.subscriptions.confirmed(batch, self.arrivals),
             TicketKind::Publish(number) => outbox.confirm(number),
         }
-    }
-
-    /// Handles what has arrived on a channel.
-    pub(crate) fn handle_received(&mut self, payload: &[u8], now: Duration) {
-        let Ok(Envelope { origin, number, body }) = Envelope::decode(payload) else {
-            self.counts.refused += 1;
-            return;
-        };
-        if origin == self.origin {
-            if matches!(body, Body::Heartbeat { .. }) {
-                self.handle_echo(number, now);
-            }
-            return;
-        }
-        self.arrivals += 1;
-        let joined = match self.peers.hear(origin, number, now) {
-            Heard::New { joined } => joined,
-            Heard::Repeated => return self.counts.repeated += 1,
-            Heard::Refused => return self.counts.refused += 1,
-        };
-        if matches!(body, Body::Goodbye) {
-            if self.peers.say_goodbye(origin) && !joined {
-                self.events.push_back(ClusterEvent::NodeLeft { node: origin });
-            }
-            return;
-        }
-        if joined {
-            self.events.push_back(ClusterEvent::NodeJoined { node: origin });
-            self.health.hasten_heartbeat(now);
-        }
-        match body {
-            Body::Heartbeat { everyone, rooms } => {
-                self.handle_heartbeat(origin, everyone, &rooms);
-                if let Some(peer) = self.peers.get_mut(origin) {
-                    peer.heartbeat_arrived(number, self.arrivals);
-                }
-            }
-            Body::Broadcast(broadcast) => self.handle_broadcast(origin, broadcast),
-            Body::Goodbye => {}
-        }
-    }
-
-    fn handle_echo(&mut self, number: u64, now: Duration) {
-        let Some(echo) = self.health.echo(number, now) else { return };
-        if echo.is_first {
-            self.events.push_back(ClusterEvent::Connected);
-            // What the others have said in the meantime was not heard.
-            self.peers.excuse_until(now);
-        } else if echo.was_slow {
-            self.peers.excuse_until(now.saturating_sub(MAX_SILENCE - GRACE));
-        }
-        let Some(long_ago) = now.checked_sub(MAX_SILENCE) else { return };
-        self.consider_gone(self.peers.silent_since(long_ago));
-    }
-
-    fn handle_heartbeat(&mut self, origin: u64, everyone: Position, rooms: &[RoomPosition<'_>]) {
-        let Some(peer) = self.peers.get_mut(origin) else { return };
-        let missed = peer.sent_to_everyone(everyone);
-        report(missed, origin, None, &mut self.events, &mut self.counts);
-        for RoomPosition { room, position } in rooms {
-            let Some(name) = self.subscriptions.name(room) else { continue };
-            let active_since = self.subscriptions.active_since(room);
-            let missed = peer.sent_to_room(name, *position, active_since);
-            report(missed, origin, Some(name), &mut self.events, &mut self.counts);
-            if missed > 0 {
-                // The backplane may have lost the subscription.
-                self.subscriptions.repeat(room);
-            }
-        }
-    }
-
-    fn handle_broadcast(&mut self, origin: u64, broadcast: Broadcast<'_>) {
-        let Some(peer) = self.peers.get_mut(origin) else { return };
-        let rooms = match broadcast.targets {
-            Targets::Everyone(position) => {
-                let missed = peer.arrived_for_everyone(position);
-                report(missed, origin, None, &mut self.events, &mut self.counts);
-                None
-            }
-            Targets::Rooms(targets) => {
-                let mut rooms = Vec::with_capacity(targets.len());
-                for RoomPosition { room, position } in targets {
-                    let Some(name) = self.subscriptions.name(room) else { continue };
-                    let active_since = self.subscriptions.active_since(room);
-                    let missed = peer.arrived_for_room(name, position, active_since);
-                    report(missed, origin, Some(name), &mut self.events, &mut self.counts);
-                    rooms.push(name.clone());
-                }
-                if rooms.is_empty() {
-                    return; // this node follows none of them any more
-                }
-                Some(rooms)
-            }
-        };
-        self.counts.received += 1;
-        let action = broadcast.action.into();
-        self.incoming.push_back(Incoming { rooms, except: broadcast.except, action });
     }
 
     // ---- time
@@ -276,6 +212,7 @@ impl Core {
         if self.health.is_cut_off(now) {
             self.consider_gone(self.peers.origins().collect());
         }
+        self.questions.expire(now);
         outbox.drop_old(now);
         if self.health.is_heartbeat_due(now) {
             self.health.heartbeat_sent(outbox.push_heartbeat(now), now);
@@ -286,8 +223,12 @@ impl Core {
     /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do, or
     /// [`wants_session`](Self::wants_session) or [`why_lost`](Self::why_lost) something to say.
     pub(crate) fn next_deadline(&self, now: Duration) -> Option<Duration> {
-        let deadlines =
-            [self.health.next_deadline(now), self.subscriptions.next_expiry(), self.leaves_until];
+        let deadlines = [
+            self.health.next_deadline(now),
+            self.subscriptions.next_expiry(),
+            self.questions.next_expiry(),
+            self.leaves_until,
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -301,9 +242,9 @@ impl Core {
         if !self.health.is_up() {
             return None;
         }
-        if std::mem::take(&mut self.subscribes_to_all) {
-            let ticket = Ticket(TicketKind::SubscribeAll);
-            return Some(Command::Subscribe { channels: vec![Channel::All], ticket });
+        if std::mem::take(&mut self.is_new) {
+            let channels = vec![Channel::All, Channel::Node(self.origin)];
+            return Some(Command::Subscribe { channels, ticket: Ticket(TicketKind::Start) });
         }
         if let Some(command) = self.subscriptions.next_command() {
             return Some(command);
@@ -321,6 +262,11 @@ impl Core {
     /// Returns the next broadcast for members of this node.
     pub(crate) fn poll_incoming(&mut self) -> Option<Incoming> {
         self.incoming.pop_front()
+    }
+
+    /// Returns the next question of another node, which has to be answered.
+    pub(crate) fn poll_question(&mut self) -> Option<Question> {
+        self.asked.pop_front()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<ClusterEvent> {
@@ -342,19 +288,6 @@ impl Core {
             self.peers.leave(node);
             self.events.push_back(ClusterEvent::NodeLeft { node });
         }
-    }
-}
-
-fn report(
-    missed: u64,
-    node: u64,
-    room: Option<&Arc<str>>,
-    events: &mut VecDeque<ClusterEvent>,
-    counts: &mut ClusterCounts,
-) {
-    if missed > 0 {
-        counts.missed = counts.missed.saturating_add(missed);
-        events.push_back(ClusterEvent::Gap { node, room: room.cloned(), missed });
     }
 }
 

@@ -15,6 +15,8 @@
 //! | 3 | message | targets, flags: `u8`, payload |
 //! | 4 | close | targets, code: `u16`, reason |
 //! | 5 | wake | targets |
+//! | 6 | question: how many members has a room? | name |
+//! | 7 | answer | number of the question: `u64`, members: `u64` |
 //!
 //! ```text
 //!   targets:   count of rooms: u8, which is 0 for everyone
@@ -77,6 +79,15 @@ pub(crate) enum Body<'a> {
     /// The node leaves.
     Goodbye,
     Broadcast(Broadcast<'a>),
+    /// Asks how many members a room has.
+    Question {
+        room: &'a str,
+    },
+    /// Answers the question with this number.
+    Answer {
+        question: u64,
+        members: u64,
+    },
 }
 
 /// Something to do for members of rooms, or for everyone.
@@ -142,6 +153,8 @@ impl<'a> Envelope<'a> {
         let body = match kind {
             1 => Body::decode_heartbeat(&mut reader)?,
             2 => Body::Goodbye,
+            6 => Body::Question { room: decode_name(&mut reader)? },
+            7 => Body::Answer { question: reader.u64()?, members: reader.u64()? },
             _ => Body::Broadcast(Broadcast::decode(kind, &mut reader)?),
         };
         reader.finish()?;
@@ -162,6 +175,11 @@ impl<'a> Envelope<'a> {
             }
             Body::Goodbye => {}
             Body::Broadcast(broadcast) => broadcast.encode(&mut out),
+            Body::Question { room } => encode_name(room, &mut out),
+            Body::Answer { question, members } => {
+                out.extend(question.to_be_bytes());
+                out.extend(members.to_be_bytes());
+            }
         }
         out
     }
@@ -177,6 +195,8 @@ impl<'a> Body<'a> {
                 Action::Close { .. } => 4,
                 Action::Wake => 5,
             },
+            Self::Question { .. } => 6,
+            Self::Answer { .. } => 7,
         }
     }
 
@@ -294,10 +314,23 @@ impl Position {
 
 impl RoomPosition<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend((self.room.len() as u16).to_be_bytes());
-        out.extend_from_slice(self.room.as_bytes());
+        encode_name(self.room, out);
         self.position.encode(out);
     }
+}
+
+fn encode_name(name: &str, out: &mut Vec<u8>) {
+    debug_assert!(name.len() <= MAX_NAME, "too long");
+    out.extend((name.len() as u16).to_be_bytes());
+    out.extend_from_slice(name.as_bytes());
+}
+
+fn decode_name<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Malformed> {
+    let len = usize::from(reader.u16()?);
+    if len > MAX_NAME {
+        return Err(Malformed);
+    }
+    str::from_utf8(reader.bytes(len)?).map_err(|_| Malformed)
 }
 
 fn decode_rooms<'a>(
@@ -306,11 +339,7 @@ fn decode_rooms<'a>(
 ) -> Result<Vec<RoomPosition<'a>>, Malformed> {
     let mut rooms: Vec<RoomPosition<'a>> = Vec::new();
     for _ in 0..count {
-        let len = usize::from(reader.u16()?);
-        if len > MAX_NAME {
-            return Err(Malformed);
-        }
-        let room = str::from_utf8(reader.bytes(len)?).map_err(|_| Malformed)?;
+        let room = decode_name(reader)?;
         if rooms.last().is_some_and(|last| last.room >= room) {
             return Err(Malformed);
         }

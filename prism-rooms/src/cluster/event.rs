@@ -1,4 +1,4 @@
-//! [`ClusterEvent`] and [`ClusterCounts`]: what happens in a cluster.
+//! [`ClusterEvent`], [`ClusterCounts`], [`MemberCount`]: what happens in a cluster.
 
 use std::sync::Arc;
 
@@ -35,6 +35,19 @@ pub enum ClusterEvent {
         /// How many messages are missing.
         missed: u64,
     },
+}
+
+/// How many members a room has at all nodes of a cluster. Returned by
+/// [`Rooms::len_everywhere`](crate::Rooms::len_everywhere).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberCount {
+    /// How many members the room has, at the nodes that have answered and this one.
+    pub members: usize,
+    /// How many nodes have answered, this one included.
+    pub nodes: usize,
+    /// How many nodes have not answered in time. Members that they have are not counted.
+    pub unanswered: usize,
 }
 
 /// Numbers of a cluster, as this node sees it, since its [`Cluster`](crate::Cluster) was created. Returned by

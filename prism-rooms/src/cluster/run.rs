@@ -4,6 +4,7 @@ use std::{
     iter,
     panic::AssertUnwindSafe,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use async_channel::Receiver;
@@ -13,7 +14,10 @@ use futures_lite::{
 };
 use prism_driver::{Connection, Deferring, Runtime, hold_wakeups};
 
-use super::{core::Core, shared::Shared};
+use super::{
+    core::{Core, Question},
+    shared::Shared,
+};
 use crate::{
     backplane::{Backplane, Session, SessionEvent},
     rooms::{deliver::deliver, membership::Membership},
@@ -112,6 +116,10 @@ impl<R: Runtime> ClusterTask<R> {
         for (room, answer_to) in changes.questions {
             self.core.handle_question(&room, answer_to);
         }
+        for (room, members, answer_to) in changes.counts {
+            let outbox = &mut self.shared.outbox.lock();
+            self.core.handle_count(&room, members, answer_to, outbox, now);
+        }
         if changes.leaves {
             self.core.handle_leave(&mut self.shared.outbox.lock(), now);
         }
@@ -127,6 +135,7 @@ impl<R: Runtime> ClusterTask<R> {
                 SessionEvent::Received(payload) => {
                     self.core.handle_received(&payload, now);
                     self.deliver();
+                    self.answer(now);
                 }
             }
         }
@@ -143,6 +152,15 @@ impl<R: Runtime> ClusterTask<R> {
         drop(outbox);
         self.shared.set_counts(counts);
         has_left
+    }
+
+    fn answer(&mut self, now: Duration) {
+        while let Some(Question { origin, number, room }) = self.core.poll_question() {
+            let members = self.membership.upgrade().map_or(0, |membership| {
+                membership.with_members(&room, |members| members.len()).unwrap_or(0)
+            });
+            self.shared.outbox.lock().push_answer(origin, number, members as u64, now);
+        }
     }
 
     fn deliver(&mut self) {

@@ -8,7 +8,7 @@ use prism_driver::hold_wakeups;
 use super::{
     action::OwnedAction,
     core::outbox::Outbox,
-    event::{ClusterCounts, ClusterEvent},
+    event::{ClusterCounts, ClusterEvent, MemberCount},
 };
 use crate::{
     directory::NameObserver,
@@ -46,6 +46,8 @@ pub(crate) struct Changes {
     pub(crate) rooms: HashMap<Arc<str>, bool>,
     /// The rooms of which somebody asks whether they are reached.
     pub(crate) questions: Vec<(Box<str>, Sender<bool>)>,
+    /// The rooms of which somebody asks how many members they have at all nodes, with their number here.
+    pub(crate) counts: Vec<(Box<str>, usize, Sender<MemberCount>)>,
     /// Whether the node leaves.
     pub(crate) leaves: bool,
 }
@@ -125,6 +127,16 @@ impl Shared {
         let (answer_to, answer) = async_channel::bounded(1);
         if let Some(changes) = &mut *self.changes.lock() {
             changes.questions.push((room.into(), answer_to));
+        }
+        self.wake();
+        answer
+    }
+
+    /// Asks how many members a room has at all nodes. It has so many here. The channel is closed if the node has left.
+    pub(crate) fn count(&self, room: &str, members: usize) -> Receiver<MemberCount> {
+        let (answer_to, answer) = async_channel::bounded(1);
+        if let Some(changes) = &mut *self.changes.lock() {
+            changes.counts.push((room.into(), members, answer_to));
         }
         self.wake();
         answer

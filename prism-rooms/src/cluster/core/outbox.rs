@@ -65,6 +65,8 @@ struct Entry {
 enum Contents {
     Heartbeat { everyone: Position, rooms: Vec<(Arc<str>, Position)> },
     Goodbye,
+    Question { room: Box<str> },
+    Answer { to: u64, question: u64, members: u64 },
     Broadcast { targets: OwnedTargets, except: Vec<u128>, action: OwnedAction },
 }
 
@@ -168,6 +170,18 @@ impl Outbox {
         number
     }
 
+    /// Adds a question: how many members a room has. Returns its number.
+    pub(crate) fn push_question(&mut self, room: &str, now: Duration) -> u64 {
+        let number = Stamp::next().number;
+        self.push(number, Contents::Question { room: room.into() }, now);
+        number
+    }
+
+    /// Adds the answer to a question of another node.
+    pub(crate) fn push_answer(&mut self, to: u64, question: u64, members: u64, now: Duration) {
+        self.push(Stamp::next().number, Contents::Answer { to, question, members }, now);
+    }
+
     /// Adds a goodbye, after which nothing is accepted.
     pub(crate) fn push_goodbye(&mut self, now: Duration) {
         self.push(Stamp::next().number, Contents::Goodbye, now);
@@ -224,14 +238,14 @@ impl Outbox {
         }
     }
 
-    /// Records that the session has ended: what it has not confirmed waits again, except heartbeats.
+    /// Records that the session has ended: broadcasts that it has not confirmed wait again. The rest is outdated.
     pub(crate) fn session_ended(&mut self) {
         (self.in_flight, self.in_flight_bytes) = (0, 0);
-        self.entries.retain(|entry| !matches!(*entry.body, Contents::Heartbeat { .. }));
+        self.entries.retain(|entry| entry.body.outlives_a_session());
         self.bytes = self.entries.iter().map(|entry| entry.size).sum();
     }
 
-    /// Drops broadcasts that have waited for too long.
+    /// Drops what has waited for too long.
     pub(crate) fn drop_old(&mut self, now: Duration) {
         while let Some(first) = self.first_waiting()
             && self.entries[first].pushed + MAX_AGE < now
@@ -256,21 +270,19 @@ impl Outbox {
         self.missed
     }
 
-    /// Drops the oldest broadcast that waits. Returns whether there was any.
-    ///
-    /// Heartbeats stay. There are few, and a node that is busy, but alive, must not miss its own.
+    /// Drops the oldest envelope that waits and may be dropped. Returns whether there was any.
     fn drop_first_waiting(&mut self) -> bool {
         let dropped = self.first_waiting().and_then(|first| self.entries.remove(first));
         let Some(dropped) = dropped else { return false };
         self.bytes -= dropped.size;
-        self.missed += 1;
+        self.missed += u64::from(dropped.body.is_broadcast());
         true
     }
 
-    /// Returns the index of the oldest broadcast that waits.
+    /// Returns the index of the oldest envelope that waits and may be dropped.
     fn first_waiting(&self) -> Option<usize> {
-        let is_broadcast = |index: &usize| self.entries[*index].body.is_broadcast();
-        (self.in_flight..self.entries.len()).find(is_broadcast)
+        let may_be_dropped = |index: &usize| self.entries[*index].body.may_be_dropped();
+        (self.in_flight..self.entries.len()).find(may_be_dropped)
     }
 }
 
@@ -295,6 +307,15 @@ impl Contents {
         matches!(self, Self::Broadcast { .. })
     }
 
+    /// Heartbeats and goodbyes may not. There are few, and a node that is busy, but alive, must not miss its own.
+    const fn may_be_dropped(&self) -> bool {
+        !matches!(self, Self::Heartbeat { .. } | Self::Goodbye)
+    }
+
+    const fn outlives_a_session(&self) -> bool {
+        matches!(self, Self::Broadcast { .. } | Self::Goodbye)
+    }
+
     fn size(&self) -> usize {
         let of_rooms = |rooms: &[(Arc<str>, Position)]| {
             rooms.iter().map(|(name, _)| name.len() + 32).sum::<usize>()
@@ -302,7 +323,8 @@ impl Contents {
         OVERHEAD
             + match self {
                 Self::Heartbeat { rooms, .. } => of_rooms(rooms),
-                Self::Goodbye => 0,
+                Self::Goodbye | Self::Answer { .. } => 0,
+                Self::Question { room } => room.len(),
                 Self::Broadcast { targets, except, action } => {
                     let rooms = match targets {
                         OwnedTargets::Everyone(_) => 0,
@@ -325,6 +347,7 @@ impl Contents {
             Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => {
                 rooms.iter().map(|(room, _)| Channel::Room(room.clone())).collect()
             }
+            Self::Answer { to, .. } => vec![Channel::Node(*to)],
             _ => vec![Channel::All],
         }
     }
@@ -335,6 +358,10 @@ impl Contents {
                 Body::Heartbeat { everyone: *everyone, rooms: as_positions(rooms) }
             }
             Self::Goodbye => Body::Goodbye,
+            Self::Question { room } => Body::Question { room },
+            Self::Answer { question, members, .. } => {
+                Body::Answer { question: *question, members: *members }
+            }
             Self::Broadcast { targets, except, action } => Body::Broadcast(Broadcast {
                 targets: match targets {
                     OwnedTargets::Everyone(position) => Targets::Everyone(*position),

@@ -13,7 +13,7 @@ use crate::{
     backplane::command::{Channel, Command},
     cluster::{
         envelope::Action,
-        event::{ClusterEvent, ClusterEvent::*},
+        event::{ClusterEvent, ClusterEvent::*, MemberCount},
     },
 };
 
@@ -345,6 +345,40 @@ fn what_no_node_can_have_sent_is_counted() {
     }
     assert_eq!(node.core.counts(&node.outbox).refused, 3);
     assert_eq!(node.events(), []);
+}
+
+#[test]
+fn each_node_answers_a_question_once_and_in_time() {
+    let mut node = Node::with_other();
+    node.receive(3, 1, heartbeat(&[]));
+    let ask = |node: &mut Node| {
+        let (sender, answer) = async_channel::bounded(1);
+        node.core.handle_count("tea", 5, sender, &mut node.outbox, node.now);
+        let question = node.commands().iter().find_map(|command| match command {
+            Command::Publish { payload, .. } => Some(Envelope::decode(payload).unwrap().number),
+            _ => None,
+        });
+        (question.unwrap_or(0), answer)
+    };
+    let (question, answer) = ask(&mut node);
+    let count = |members, nodes, unanswered| Ok(MemberCount { members, nodes, unanswered });
+    let reply = |members| Body::Answer { question, members };
+    node.receive(2, 50, reply(7));
+    node.receive(2, 51, reply(7));
+    node.receive(4, 1, reply(7)); // it was not asked
+    assert!(answer.try_recv().is_err());
+    node.receive(3, 2, reply(1));
+    assert_eq!(answer.try_recv(), count(13, 3, 0));
+    let (_, answer) = ask(&mut node);
+    assert!(node.core.next_deadline(node.now) <= Some(node.now + 300 * MILLISECOND));
+    node.now += 300 * MILLISECOND;
+    node.core.handle_timeout(&mut node.outbox, node.now);
+    assert_eq!(answer.try_recv(), count(5, 1, 3));
+    node.lose();
+    assert_eq!(ask(&mut node).1.try_recv(), count(5, 1, 3), "nobody would hear it");
+    let mut alone = Node::new();
+    alone.connect();
+    assert_eq!(ask(&mut alone).1.try_recv(), count(5, 1, 0));
 }
 
 #[test]

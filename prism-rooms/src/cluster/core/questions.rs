@@ -1,0 +1,85 @@
+//! [`Questions`]: how many members a room has at all nodes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use async_channel::Sender;
+
+use crate::cluster::event::MemberCount;
+
+/// How long to wait for answers.
+const MAX_WAIT: Duration = Duration::from_millis(300);
+/// The most questions at a time. More are answered with what is known here.
+const MAX_QUESTIONS: usize = 1024;
+
+/// The questions that this node has asked, by the numbers of their envelopes.
+#[derive(Default)]
+pub(super) struct Questions {
+    asked: BTreeMap<u64, Asked>,
+}
+
+struct Asked {
+    until: Duration,
+    /// The nodes that have not answered.
+    waits_for: BTreeSet<u64>,
+    count: MemberCount,
+    answer_to: Sender<MemberCount>,
+}
+
+impl Questions {
+    pub(super) fn is_full(&self) -> bool {
+        self.asked.len() >= MAX_QUESTIONS
+    }
+
+    /// Adds a question to these nodes. This node has so many members itself.
+    pub(super) fn ask(
+        &mut self,
+        number: u64,
+        nodes: impl Iterator<Item = u64>,
+        members: usize,
+        answer_to: Sender<MemberCount>,
+        now: Duration,
+    ) {
+        let count = MemberCount { members, nodes: 1, unanswered: 0 };
+        let asked = Asked { until: now + MAX_WAIT, waits_for: nodes.collect(), count, answer_to };
+        self.asked.insert(number, asked);
+    }
+
+    /// Records the answer of a node. A second one of the same node does not count.
+    pub(super) fn answer(&mut self, number: u64, node: u64, members: u64) {
+        let Some(asked) = self.asked.get_mut(&number) else { return };
+        if !asked.waits_for.remove(&node) {
+            return;
+        }
+        asked.count.nodes += 1;
+        asked.count.members = asked.count.members.saturating_add(members as usize);
+        if asked.waits_for.is_empty()
+            && let Some(asked) = self.asked.remove(&number)
+        {
+            asked.finish();
+        }
+    }
+
+    /// Answers the questions that have waited for long enough.
+    pub(super) fn expire(&mut self, now: Duration) {
+        while let Some(first) = self.asked.first_entry()
+            && first.get().until <= now
+        {
+            first.remove().finish();
+        }
+    }
+
+    /// Returns when the first question has waited for long enough. They all wait for the same time.
+    pub(super) fn next_expiry(&self) -> Option<Duration> {
+        self.asked.first_key_value().map(|(_, asked)| asked.until)
+    }
+}
+
+impl Asked {
+    fn finish(self) {
+        let count = MemberCount { unanswered: self.waits_for.len(), ..self.count };
+        let _ = self.answer_to.try_send(count); // fails if nobody waits any more
+    }
+}

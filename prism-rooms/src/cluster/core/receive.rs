@@ -1,0 +1,129 @@
+//! What a [`Core`] makes of the envelopes that arrive.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use super::{Core, Incoming, Question, peers::Heard};
+use crate::cluster::{
+    envelope::{Body, Broadcast, Envelope, Position, RoomPosition, Targets},
+    event::{ClusterCounts, ClusterEvent},
+};
+
+/// How long a node has to be silent until it counts as gone.
+const MAX_SILENCE: Duration = Duration::from_secs(7);
+/// How long a node that was not heard because the backplane was slow has at least.
+const GRACE: Duration = Duration::from_millis(2500);
+impl Core {
+    /// Handles what has arrived on a channel.
+    pub(crate) fn handle_received(&mut self, payload: &[u8], now: Duration) {
+        let Ok(Envelope { origin, number, body }) = Envelope::decode(payload) else {
+            self.counts.refused += 1;
+            return;
+        };
+        if origin == self.origin {
+            if matches!(body, Body::Heartbeat { .. }) {
+                self.handle_echo(number, now);
+            }
+            return;
+        }
+        self.arrivals += 1;
+        let joined = match self.peers.hear(origin, number, now) {
+            Heard::New { joined } => joined,
+            Heard::Repeated => return self.counts.repeated += 1,
+            Heard::Refused => return self.counts.refused += 1,
+        };
+        if matches!(body, Body::Goodbye) {
+            if self.peers.say_goodbye(origin) && !joined {
+                self.events.push_back(ClusterEvent::NodeLeft { node: origin });
+            }
+            return;
+        }
+        if joined {
+            self.events.push_back(ClusterEvent::NodeJoined { node: origin });
+            self.health.hasten_heartbeat(now);
+        }
+        match body {
+            Body::Heartbeat { everyone, rooms } => {
+                self.handle_heartbeat(origin, everyone, &rooms);
+                if let Some(peer) = self.peers.get_mut(origin) {
+                    peer.heartbeat_arrived(number, self.arrivals);
+                }
+            }
+            Body::Broadcast(broadcast) => self.handle_broadcast(origin, broadcast),
+            Body::Question { room } => {
+                self.asked.push_back(Question { origin, number, room: room.into() });
+            }
+            Body::Answer { question, members } => self.questions.answer(question, origin, members),
+            Body::Goodbye => {}
+        }
+    }
+
+    fn handle_echo(&mut self, number: u64, now: Duration) {
+        let Some(echo) = self.health.echo(number, now) else { return };
+        if echo.is_first {
+            self.events.push_back(ClusterEvent::Connected);
+            // What the others have said in the meantime was not heard.
+            self.peers.excuse_until(now);
+        } else if echo.was_slow {
+            self.peers.excuse_until(now.saturating_sub(MAX_SILENCE - GRACE));
+        }
+        let Some(long_ago) = now.checked_sub(MAX_SILENCE) else { return };
+        self.consider_gone(self.peers.silent_since(long_ago));
+    }
+
+    fn handle_heartbeat(&mut self, origin: u64, everyone: Position, rooms: &[RoomPosition<'_>]) {
+        let Some(peer) = self.peers.get_mut(origin) else { return };
+        let missed = peer.sent_to_everyone(everyone);
+        report(missed, origin, None, &mut self.events, &mut self.counts);
+        for RoomPosition { room, position } in rooms {
+            let Some(name) = self.subscriptions.name(room) else { continue };
+            let active_since = self.subscriptions.active_since(room);
+            let missed = peer.sent_to_room(name, *position, active_since);
+            report(missed, origin, Some(name), &mut self.events, &mut self.counts);
+            if missed > 0 {
+                // The backplane may have lost the subscription.
+                self.subscriptions.repeat(room);
+            }
+        }
+    }
+
+    fn handle_broadcast(&mut self, origin: u64, broadcast: Broadcast<'_>) {
+        let Some(peer) = self.peers.get_mut(origin) else { return };
+        let rooms = match broadcast.targets {
+            Targets::Everyone(position) => {
+                let missed = peer.arrived_for_everyone(position);
+                report(missed, origin, None, &mut self.events, &mut self.counts);
+                None
+            }
+            Targets::Rooms(targets) => {
+                let mut rooms = Vec::with_capacity(targets.len());
+                for RoomPosition { room, position } in targets {
+                    let Some(name) = self.subscriptions.name(room) else { continue };
+                    let active_since = self.subscriptions.active_since(room);
+                    let missed = peer.arrived_for_room(name, position, active_since);
+                    report(missed, origin, Some(name), &mut self.events, &mut self.counts);
+                    rooms.push(name.clone());
+                }
+                if rooms.is_empty() {
+                    return; // this node follows none of them any more
+                }
+                Some(rooms)
+            }
+        };
+        self.counts.received += 1;
+        let action = broadcast.action.into();
+        self.incoming.push_back(Incoming { rooms, except: broadcast.except, action });
+    }
+}
+
+fn report(
+    missed: u64,
+    node: u64,
+    room: Option<&Arc<str>>,
+    events: &mut VecDeque<ClusterEvent>,
+    counts: &mut ClusterCounts,
+) {
+    if missed > 0 {
+        counts.missed = counts.missed.saturating_add(missed);
+        events.push_back(ClusterEvent::Gap { node, room: room.cloned(), missed });
+    }
+}
