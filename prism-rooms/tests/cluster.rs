@@ -308,6 +308,23 @@ fn a_node_leaves_when_its_last_handle_is_dropped() {
 }
 
 #[test]
+fn a_runtime_that_drops_the_task_ends_the_cluster() {
+    let world = World::new(1);
+    let node = &world.nodes[0];
+    node.backplane.isolate();
+    let asks = node.rooms.clone();
+    world.sim.run(world.sim.settle());
+    world.sim.drop_tasks();
+    world.sim.run(async {
+        assert_eq!(node.rooms.to("tea").send("hello").elsewhere, Elsewhere::Missed);
+        assert!(!asks.reached("tea").await);
+        assert_eq!(asks.len_everywhere("tea").await.nodes, 1);
+        node.cluster.leave().await;
+        while node.events.recv().await.is_some() {}
+    });
+}
+
+#[test]
 fn a_room_is_kept_for_a_moment_after_its_last_member() {
     let world = World::new(2);
     world.sim.run(async {

@@ -32,6 +32,13 @@ pub(super) struct ClusterTask<R> {
     membership: Weak<Membership<Connection>>,
 }
 
+/// However the task ends, also with its runtime.
+impl<R> Drop for ClusterTask<R> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
 impl<R: Runtime> ClusterTask<R> {
     pub(super) fn new(
         runtime: R,
@@ -55,7 +62,6 @@ impl<R: Runtime> ClusterTask<R> {
                 self.wait().await;
             }
         }
-        self.shared.close();
     }
 
     /// Serves a session, and returns why it has ended.

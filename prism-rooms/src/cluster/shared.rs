@@ -195,6 +195,7 @@ impl Shared {
     /// Ends it all: no events follow, and those who ask are told that the node has left.
     pub(crate) fn close(&self) {
         let _wakeups = hold_wakeups();
+        self.outbox.lock().close();
         let changes = self.changes.lock().take();
         let listeners = self.listeners.lock().take();
         drop((changes, listeners)); // unlocked: this closes the channels

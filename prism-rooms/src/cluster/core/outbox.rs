@@ -188,6 +188,14 @@ impl Outbox {
         self.is_closed = true;
     }
 
+    /// Drops everything. Nothing is accepted any more.
+    pub(crate) fn close(&mut self) {
+        self.missed += self.entries.iter().filter(|entry| entry.body.is_broadcast()).count() as u64;
+        self.entries.clear();
+        (self.in_flight, self.in_flight_bytes, self.bytes) = (0, 0, 0);
+        self.is_closed = true;
+    }
+
     fn push(&mut self, number: u64, body: Contents, now: Duration) {
         let (size, body) = (body.size(), Arc::new(body));
         let entry = Entry { number, pushed: now, size, body, unconfirmed: 0 };
