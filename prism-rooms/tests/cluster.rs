@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use futures_lite::future::block_on;
-use prism_driver::{CloseCode, Connection, Handler, Message, Runtime, Socket};
+use futures_lite::future::{block_on, poll_once};
+use prism_driver::{CloseCode, Connection, Handler, Message, Options, Runtime, Socket};
 use prism_rooms::{
     Cluster, ClusterEvent, ClusterEvents, Elsewhere, MemoryBackplane, MemoryBroker, Rooms,
 };
-use prism_test::Sim;
+use prism_test::{Received, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -305,6 +305,42 @@ fn a_node_leaves_when_its_last_handle_is_dropped() {
         drop(rooms);
         event(&world.nodes[0], |event| *event == ClusterEvent::NodeLeft { node }).await;
     });
+}
+
+/// Lets each connection join a room.
+struct Join(Rooms);
+
+impl Handler for Join {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.join(connection, "tea").unwrap();
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+/// Returns how often tasks are polled until a message of another node is in the hands of so many members.
+fn polls_for_members(count: usize) -> usize {
+    let world = World::new(2);
+    let rooms = &world.nodes[1].rooms;
+    let serve = |_| world.sim.serve(Join(rooms.clone()), Options::default());
+    let mut members: Vec<_> = (0..count).map(serve).collect();
+    world.sim.run(async {
+        world.sim.pass(SECOND).await;
+        world.nodes[0].rooms.to("tea").send("hello");
+        let polls = (0..).take_while(|_| world.sim.tick()).count();
+        for (member, _) in &mut members {
+            let received = poll_once(member.next()).await;
+            assert_eq!(received, Some(Received::Text("hello".into())));
+        }
+        polls
+    })
+}
+
+#[test]
+fn the_task_of_a_cluster_writes_for_sleeping_members_itself() {
+    let one = polls_for_members(1);
+    assert_eq!(polls_for_members(50), one);
+    assert!(polls_for_members(500) <= one + 10, "it lets others go first after each 64");
 }
 
 #[test]
