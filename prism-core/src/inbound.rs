@@ -189,8 +189,8 @@ impl Inbound {
         self.stage = Stage::Ended(result);
     }
 
-    /// Recognizes a message that has arrived completely, in one valid frame, and is neither compressed nor long, as
-    /// nearly all are. It passes through no stage. Everything else is left to [`advance`](Self::advance).
+    /// Recognizes a message that has arrived completely, in one valid frame, and is not compressed, as nearly all are. It
+    /// passes through no stage. Everything else is left to [`advance`](Self::advance).
     #[inline(always)]
     fn whole_message(&self, unparsed: &[u8]) -> Option<WholeMessage> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {

@@ -20,7 +20,7 @@ pub(crate) const RECV_BUFFER: usize = 64 << 10;
 pub(crate) const LARGE_RECV_BUFFER: usize = 512 << 10;
 
 /// The size up to which a receive buffer is kept.
-const MAX_RECV_BUFFER: usize = 2 << 20;
+const MAX_RECV_BUFFER: usize = (1 << 20) + (64 << 10);
 
 /// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to thousands of
 /// such connections would take as many of these.
@@ -39,8 +39,8 @@ thread_local! {
     static RECV: RefCell<Stack<CountedBuffer>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
     static LARGE_RECV: RefCell<Stack<CountedBuffer>> =
         const { RefCell::new(Stack::new(MAX_KEPT_LARGE)) };
-    /// How many receive buffers have been returned since the last review.
-    static RETURNED: Cell<u8> = const { Cell::new(0) };
+    /// How many receive buffers may be returned until the next review.
+    static UNTIL_REVIEW: Cell<u8> = const { Cell::new(REVIEW) };
     static SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
     static SMALL_SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -69,13 +69,21 @@ pub(crate) fn put_recv(mut buffer: Box<CountedBuffer>) {
     // A smaller buffer was made for one waiting fragment, and would limit the size of reads.
     if (RECV_BUFFER..LARGE_RECV_BUFFER).contains(&size) {
         with(&RECV, |stack| stack.put(size, buffer));
-    } else if (LARGE_RECV_BUFFER..=MAX_RECV_BUFFER).contains(&size) {
-        with(&LARGE_RECV, |stack| stack.put(size, buffer));
+    } else if size >= LARGE_RECV_BUFFER {
+        put_large_recv(size, buffer);
     }
-    let returned = RETURNED.get() + 1;
-    RETURNED.set(returned % REVIEW);
-    if returned == REVIEW {
+    let until_review = UNTIL_REVIEW.get() - 1;
+    UNTIL_REVIEW.set(until_review);
+    if until_review == 0 {
+        UNTIL_REVIEW.set(REVIEW);
         with(&LARGE_RECV, Stack::free_unneeded);
+    }
+}
+
+#[inline(never)]
+fn put_large_recv(size: usize, buffer: Box<CountedBuffer>) {
+    if size <= MAX_RECV_BUFFER {
+        with(&LARGE_RECV, |stack| stack.put(size, buffer));
     }
 }
 

@@ -133,9 +133,8 @@ impl Header {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
-    /// Parses what comes before the mask key in the header of a message that is one frame, not compressed, and shorter
-    /// than 64 KiB. Returns its opcode, its length, and the bytes after that; `None` for any other header, even an
-    /// incomplete or an invalid one.
+    /// Parses what comes before the mask key in the header of a message that is one frame and not compressed. Returns its
+    /// opcode, its length, and the bytes after that; `None` for any other header, even an incomplete or an invalid one.
     #[inline(always)]
     pub(crate) fn parse_whole_message(
         bytes: &[u8],
@@ -157,6 +156,12 @@ impl Header {
                 let (len, rest) = rest.split_first_chunk()?;
                 let len = u16::from_be_bytes(*len);
                 (len >= 126).then_some((opcode, len.into(), rest))
+            }
+            127 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                let len = u64::from_be_bytes(*len);
+                let is_valid = len >= 0x1_0000 && len >> 63 == 0;
+                usize::try_from(len).ok().filter(|_| is_valid).map(|len| (opcode, len, rest))
             }
             _ => None,
         }

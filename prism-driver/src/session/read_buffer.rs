@@ -22,7 +22,7 @@ const MIN_READ: usize = 16 << 10;
 
 /// How many bytes of a message have to be missing for a large buffer. The message gets so much memory for a moment only: when
 /// the connection has to wait, all is given back except for a small multiple of what has arrived.
-const LONG: usize = 128 << 10;
+const LONG: usize = 192 << 10;
 
 /// How many bytes have to have arrived since the connection waited. Moving the received bytes to a large buffer, and back,
 /// costs no more than a small multiple of that.
@@ -163,16 +163,19 @@ impl ReadBuffer {
 
     /// Gives back memory that is not needed while the connection waits.
     pub(crate) fn shrink(&mut self) {
-        let Some(mut large) = self.0.take_if(|buffer| buffer.len() <= buffer.capacity() / 4) else {
-            return;
-        };
-        if !large.is_empty() {
-            let mut small = CountedBuffer::with_capacity(large.len());
-            large.move_to(&mut small);
-            small.uncounted = large.uncounted;
-            self.0 = Some(Box::new(small));
+        self.give_back_empty();
+        if self.0.as_ref().is_some_and(|buffer| buffer.len() <= buffer.capacity() / 4) {
+            self.move_to_small();
         }
-        buffer_pool::put_recv(large);
+    }
+
+    /// Moves what has been received to a buffer of just that size.
+    #[inline(never)]
+    fn move_to_small(&mut self) {
+        if let Some(buffer) = &mut self.0 {
+            let small = CountedBuffer::with_capacity(buffer.len());
+            move_to(buffer, Box::new(small));
+        }
     }
 
     /// Drops the received bytes.
