@@ -97,6 +97,8 @@ pub use runtime::async_io::{AsyncIo, AsyncIoStream};
 pub use runtime::close_write::CloseWrite;
 pub use runtime::contain::contain;
 pub use runtime::notice::Deferring;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+pub use runtime::unsent_limit::UnsentLimit;
 pub use runtime::wakeups::{HeldWakeups, hold_wakeups};
 pub use runtime::{AdaptStream, Network, Runtime, Transport};
 pub use serve::{serve_stream, serve_upgraded};

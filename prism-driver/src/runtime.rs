@@ -25,6 +25,8 @@ pub(crate) mod flush;
 pub(crate) mod notice;
 pub(crate) mod random;
 pub(crate) mod timeout;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+pub(crate) mod unsent_limit;
 pub(crate) mod wakeups;
 
 /// The instant at which [`Runtime::now`] is zero.

@@ -7,6 +7,10 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use prism_driver::UnsentLimit;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::io::Io;
@@ -16,7 +20,8 @@ use crate::io::Io;
 /// After a write that would block, tokio does not try again until the operating system reports the socket as
 /// writable. Linux reports that only after half of the unsent data has left. If the peer reads slowly but
 /// steadily, no progress would be seen for so long that the [write
-/// timeout](prism_driver::Options::write_timeout) could end the connection.
+/// timeout](prism_driver::Options::write_timeout) could end the connection. There, it also
+/// [adapts](prism_driver::UnsentLimit) how much the kernel accepts for the peer.
 ///
 /// On operating systems other than Linux and Android, this type behaves like the socket itself.
 ///
@@ -25,38 +30,54 @@ use crate::io::Io;
 /// [`prism_driver::serve_stream`]. ([`serve_stream`](crate::serve_stream) takes tokio's streams, and does not wrap them
 /// in this type.)
 #[derive(Debug)]
-pub struct Tcp(Io<TcpStream>);
+pub struct Tcp {
+    socket: Io<TcpStream>,
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    unsent_limit: UnsentLimit,
+}
 
 impl Tcp {
     /// Returns a reference to tokio's socket.
     #[must_use]
     pub const fn get_ref(&self) -> &TcpStream {
-        &self.0.0
+        &self.socket.0
     }
 
     /// Unwraps tokio's socket.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
-        self.0.0
+        self.socket.0
     }
 
+    /// Tries a write that tokio has not tried, and adapts the socket to how its peer takes what is written.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     fn write_now(
-        &self,
-        write: impl FnOnce(&socket2::Socket, i32) -> io::Result<usize>,
+        &mut self,
+        mut written: Poll<io::Result<usize>>,
+        offered: usize,
+        write: impl FnOnce(&SockRef<'_>, i32) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        match write(&socket2::SockRef::from(self.get_ref()), libc::MSG_NOSIGNAL) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            // The write is tried again when the socket is ready, or at the next call.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Poll::Pending,
-            written => Poll::Ready(written),
+        let socket = &self.socket.0;
+        if written.is_pending() {
+            written = match write(&SockRef::from(socket), libc::MSG_NOSIGNAL) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                // The write is tried again when the socket is ready, or at the next call.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Poll::Pending,
+                written => Poll::Ready(written),
+            };
         }
+        self.unsent_limit.note_write(|| SockRef::from(socket), offered, &written);
+        written
     }
 }
 
 impl From<TcpStream> for Tcp {
     fn from(socket: TcpStream) -> Self {
-        Self(Io(socket))
+        Self {
+            socket: Io(socket),
+            #[cfg(any(target_os = "android", target_os = "linux"))]
+            unsent_limit: UnsentLimit::default(),
+        }
     }
 }
 
@@ -66,7 +87,7 @@ impl AsyncRead for Tcp {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
@@ -76,11 +97,10 @@ impl AsyncWrite for Tcp {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write(cx, buf);
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
         #[cfg(any(target_os = "android", target_os = "linux"))]
-        if written.is_pending() {
-            return self.write_now(|socket, flags| socket.send_with_flags(buf, flags));
-        }
+        let written =
+            self.write_now(written, buf.len(), |socket, flags| socket.send_with_flags(buf, flags));
         written
     }
 
@@ -89,19 +109,22 @@ impl AsyncWrite for Tcp {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write_vectored(cx, bufs);
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
         #[cfg(any(target_os = "android", target_os = "linux"))]
-        if written.is_pending() {
-            return self.write_now(|socket, flags| socket.send_vectored_with_flags(bufs, flags));
-        }
+        let written = {
+            let offered = bufs.iter().map(|buf| buf.len()).sum();
+            self.write_now(written, offered, |socket, flags| {
+                socket.send_vectored_with_flags(bufs, flags)
+            })
+        };
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        Pin::new(&mut self.socket).poll_close(cx)
     }
 }

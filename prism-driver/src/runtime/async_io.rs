@@ -12,7 +12,11 @@ use std::{
 
 use async_io::{Async, IoSafe, Timer};
 use futures_io::{AsyncRead, AsyncWrite};
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use socket2::SockRef;
 
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use crate::runtime::unsent_limit::UnsentLimit;
 use crate::runtime::{
     AdaptStream, Network, Runtime, Transport,
     close_write::{AsSocket, CloseWrite},
@@ -127,6 +131,8 @@ pub struct AsyncIoStream<T> {
     socket: CloseWrite<Async<T>>,
     /// Whether the last read did not fill its buffer.
     drained: bool,
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    unsent_limit: UnsentLimit,
 }
 
 impl<T> AsyncIoStream<T> {
@@ -141,9 +147,25 @@ impl<T> AsyncIoStream<T> {
     }
 }
 
+impl<T: AsSocket> AsyncIoStream<T> {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    fn note_write(&mut self, offered: usize, written: &Poll<io::Result<usize>>) {
+        let socket = &self.socket.0;
+        self.unsent_limit.note_write(|| SockRef::from(socket), offered, written);
+    }
+
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    fn note_write(&mut self, _: usize, _: &Poll<io::Result<usize>>) {}
+}
+
 impl<T> From<Async<T>> for AsyncIoStream<T> {
     fn from(socket: Async<T>) -> Self {
-        Self { socket: CloseWrite(socket), drained: false }
+        Self {
+            socket: CloseWrite(socket),
+            drained: false,
+            #[cfg(any(target_os = "android", target_os = "linux"))]
+            unsent_limit: UnsentLimit::default(),
+        }
     }
 }
 
@@ -174,7 +196,9 @@ impl<T: IoSafe + Write + AsSocket> AsyncWrite for AsyncIoStream<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.note_write(buf.len(), &written);
+        written
     }
 
     fn poll_write_vectored(
@@ -182,7 +206,9 @@ impl<T: IoSafe + Write + AsSocket> AsyncWrite for AsyncIoStream<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.note_write(bufs.iter().map(|buf| buf.len()).sum(), &written);
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

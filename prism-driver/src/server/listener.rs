@@ -8,16 +8,12 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::runtime::address_errors::all_failed;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use crate::runtime::unsent_limit;
 
 /// How many connections may wait to be accepted; the operating system may allow fewer. A client that finds the queue
 /// full retries after one second, and then at growing intervals.
 const BACKLOG: i32 = 4096;
-
-/// How many unsent bytes the kernel accepts per connection (`TCP_NOTSENT_LOWAT`). Bytes that the kernel has accepted
-/// are out of the driver's control: the high-water mark does not cover them, and the driver cannot tell how slowly the
-/// peer reads before a third of them has been sent. By default, the kernel would accept megabytes.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-const NOTSENT_LOWAT: u32 = 128 << 10;
 
 /// Creates `count` listeners on one address, one for each of `count` servers. The operating system distributes the
 /// connections among them (`SO_REUSEPORT`): Linux evenly, other systems not necessarily.
@@ -75,11 +71,11 @@ fn on_first(
     Err(all_failed(&failures))
 }
 
-/// Limits how much the kernel accepts for the listener's connections, which inherit the setting. A failure is ignored,
-/// because the server works without the limit.
+/// Limits how much the kernel accepts for the listener's connections, which inherit the setting and
+/// [adapt](crate::UnsentLimit) it. A failure is ignored, because the server works without the limit.
 pub(crate) fn limit_unsent_in_kernel(listener: &TcpListener) {
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(NOTSENT_LOWAT);
+    let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(unsent_limit::LOWEST);
     let _ = listener; // unused on other systems
 }
 
