@@ -87,8 +87,16 @@ impl<R: AsyncIo> Network for R {
     }
 
     async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
-        let (stream, peer_addr) = listener.accept().await?;
-        Ok((stream.into(), peer_addr))
+        // `Async::accept` would try again at each poll. If a server and its executor run in one future, as in
+        // `block_on(executor.run(server.serve()))`, each message causes one.
+        loop {
+            match listener.get_ref().accept() {
+                Ok((stream, peer_addr)) => return Ok((Async::new(stream)?.into(), peer_addr)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            listener.readable().await?;
+        }
     }
 
     fn resolve(
