@@ -61,10 +61,11 @@
 #![doc = include_str!("../docs/contract.md")]
 
 mod runtime;
+mod spin;
 
 pub use prism_driver::{self, *};
 
-pub use crate::runtime::Smol;
+pub use crate::{runtime::Smol, spin::spin};
 
 /// A server of WebSocket routes and plain HTTP pages, on smol.
 ///

@@ -9,6 +9,8 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::io::ReadBuf;
 
+use crate::spin::note_read;
+
 /// A wrapper that gives a stream with tokio's `AsyncRead` and `AsyncWrite` the traits of `futures_io`, which Prism
 /// uses.
 ///
@@ -27,6 +29,7 @@ impl<T: tokio::io::AsyncRead + Unpin> AsyncRead for Io<T> {
     ) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
+        note_read();
         Poll::Ready(Ok(buf.filled().len()))
     }
 }

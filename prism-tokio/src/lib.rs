@@ -60,12 +60,13 @@
 mod io;
 mod runtime;
 mod shards;
+mod spin;
 mod tcp;
 
 pub use prism_driver::{self, *};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded, tcp::Tcp};
+pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded, spin::spin, tcp::Tcp};
 
 /// A server of WebSocket routes and plain HTTP pages, on tokio.
 ///
