@@ -137,6 +137,8 @@ impl Cell {
         match server.name {
             // It has larger buffers as well.
             "yawc-tuned" => !matches!(self.kind, Kind::Handshakes | Kind::TlsHandshakes),
+            // With more connections, there is always something to do.
+            "prism-tokio-spin" | "prism-smol-spin" => self.kind == Kind::Single,
             // The level does not matter.
             "prism-l1" | "prism-l3" | "prism-l6" => self.kind != Kind::DeflateMemory,
             name => {

@@ -91,6 +91,7 @@ pub const SERVERS: &[Server] = &[
     Server::that("prism-32K").with(Mode::Takeover, prism::large_takeover_on_tokio),
     Server::new("prism-tokio-2", |address, _| prism::echo_on_tokio(address, 2)),
     Server::new("prism-tokio-sharded-2", |address, _| prism::echo_sharded_on_tokio(address, 2)),
+    Server::new("prism-tokio-spin", prism::spin_on_tokio),
     Server::that("prism-loop").with(Mode::Broadcast, prism::loop_on_tokio),
     Server::that("prism-rooms")
         .with(Mode::Broadcast, prism::rooms_on_tokio)
@@ -103,6 +104,7 @@ pub const SERVERS: &[Server] = &[
     Server::new("prism-smol", prism::echo_on_smol)
         .with(Mode::Tls, prism::tls_on_smol)
         .with(Mode::Deflate, prism::deflate_on_smol),
+    Server::new("prism-smol-spin", prism::spin_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std)
         .with(Mode::Tls, prism::tls_on_async_std)
         .with(Mode::Deflate, prism::deflate_on_async_std),

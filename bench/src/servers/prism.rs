@@ -6,6 +6,7 @@ use std::{
     io,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use async_global_executor::GlobalExecutorConfig;
@@ -17,8 +18,19 @@ use prism_rooms::Rooms;
 
 use super::{MAX_MESSAGE, announce, on_tokio, tls};
 
+/// How long those that spin do so.
+const SPIN: Duration = Duration::from_micros(50);
+
 pub(super) fn echo_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     serve_on_tokio(address, threads, None, Echo)
+}
+
+/// Looks for I/O before it parks, with one thread.
+pub(super) fn spin_on_tokio(address: &str, _: usize) -> io::Result<()> {
+    on_tokio::block_on(1, async {
+        tokio::spawn(prism_tokio::spin(SPIN));
+        serve(prism_tokio::Server::bind(address).await?, None, Echo).await
+    })?
 }
 
 /// Compresses at this level, without context takeover.
@@ -77,6 +89,16 @@ pub(super) fn tls_on_tokio(address: &str, threads: usize) -> io::Result<()> {
 
 pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
     on_smol(address, threads, None, None)
+}
+
+/// Looks for I/O before it parks, with one thread.
+pub(super) fn spin_on_smol(address: &str, _: usize) -> io::Result<()> {
+    let executor = Arc::new(smol::Executor::new());
+    let served = executor.run(async {
+        let runtime = prism_smol::Smol::on(executor.clone());
+        serve(prism_smol::Server::bind_on(runtime, address).await?, None, Echo).await
+    });
+    smol::block_on(prism_smol::spin(SPIN, served))
 }
 
 pub(super) fn deflate_on_smol(address: &str, threads: usize) -> io::Result<()> {
