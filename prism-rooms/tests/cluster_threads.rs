@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use prism_driver::Runtime;
 use prism_rooms::{Cluster, MemoryBroker, Rooms};
 use prism_tokio::Tokio;
 use tokio::{task::spawn_blocking, time::timeout};
@@ -13,6 +14,28 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 const NODES: usize = 3;
 const MESSAGES: usize = 500;
+
+/// Tokio, with a clock so slow that nothing is too late on a busy machine.
+#[derive(Clone)]
+struct SlowClock;
+
+const SLOWNESS: u32 = 100;
+
+impl Runtime for SlowClock {
+    type Sleep = <Tokio as Runtime>::Sleep;
+
+    fn now(&self) -> Duration {
+        Tokio.now() / SLOWNESS
+    }
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        Runtime::sleep(&Tokio, span.saturating_mul(SLOWNESS))
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        Runtime::spawn(&Tokio, future);
+    }
+}
 
 /// Sends numbered messages, while another room comes and goes.
 fn send_many(rooms: &Rooms, sender: usize, visitor: &TestClient) {
@@ -44,7 +67,7 @@ async fn receive_all(client: TestClient) {
 async fn threads_at_all_nodes_send_at_once_and_all_arrives_in_order() {
     let scenario = async {
         let broker = MemoryBroker::new();
-        let clusters = [(); NODES].map(|()| Cluster::new(Tokio, broker.backplane()));
+        let clusters = [(); NODES].map(|()| Cluster::new(SlowClock, broker.backplane()));
         let (mut receiving, mut sending) = (Vec::new(), Vec::new());
         for cluster in &clusters {
             let client = TestClient::new().await;
