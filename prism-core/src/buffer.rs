@@ -236,8 +236,8 @@ impl RecvBuffer {
         self.data.len()
     }
 
-    /// Returns how many bytes more will end the message whose last (or only) frame is arriving, as its header says;
-    /// 0 if that is not known.
+    /// Returns how many bytes more will end the message whose last (or only) frame is arriving, as its
+    /// header says; 0 if that is not known. Bytes that no parser has seen yet are not subtracted.
     ///
     /// ```
     /// use prism_core::{Config, Inbound, RecvBuffer, Role};

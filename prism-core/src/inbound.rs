@@ -191,7 +191,7 @@ impl Inbound {
 
     /// Recognizes a message that has arrived completely, in one valid frame, and is not compressed, as nearly all are. It
     /// passes through no stage. Everything else is left to [`advance`](Self::advance).
-    #[inline(always)]
+    #[inline(always)] // Its result stays in registers.
     fn whole_message(&self, unparsed: &[u8]) -> Option<WholeMessage> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
             return None;

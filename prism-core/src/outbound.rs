@@ -92,10 +92,10 @@ impl Outbound {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is no longer open.
-    #[inline]
+    #[inline] // A call would cost as much as checking whether the connection is open.
     pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
-        self.writer.write_inline(OpCode::of(message), message.as_bytes(), out);
+        self.writer.write_message(OpCode::of(message), message.as_bytes(), out);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub(crate) const RECV_BUFFER: usize = 64 << 10;
 /// The size of a new receive buffer for a long message, of which much has arrived.
 pub(crate) const LARGE_RECV_BUFFER: usize = 512 << 10;
 
-/// The size up to which a receive buffer is kept.
+/// The size up to which a receive buffer is kept: that of a message of 1 MiB, the default limit, and a read behind it.
 const MAX_RECV_BUFFER: usize = (1 << 20) + (64 << 10);
 
 /// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to thousands of

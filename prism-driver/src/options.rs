@@ -71,8 +71,8 @@ pub struct Options {
     ///
     /// If a peer sends faster, its next message waits until the rate allows it, and nothing more is read until then.
     /// Nothing is lost. (Such a wait is like a slow handler: the peer's pings and its close frame wait as well, its
-    /// silence is not held against it, and the buffer that holds the message stays allocated, which is 64 KiB, or the
-    /// size of the message if that is larger.) The connection is not closed, because most peers that send too much at
+    /// silence is not held against it, and the buffer that holds the message stays allocated, which is 64 KiB, or up to
+    /// 1.1 MiB while long messages arrive.) The connection is not closed, because most peers that send too much at
     /// once were merely offline for a moment. A handler that would rather close it can count messages itself.
     pub message_rate: Option<Rate>,
     /// The policy for messages to a peer that does not keep up. Default: [`WhenSlow::Wait`], that is,

@@ -6,8 +6,8 @@
 //!
 //! The transport lies behind the lock as well, so every thread that holds the lock can write, and not only the owner.
 //! There is one buffer, and so one order of bytes. The transport is one object for both directions, so it is behind the
-//! lock for reading, too, even though only the owner reads. A sender in another thread waits at most for one read
-//! or write, and neither blocks.
+//! lock for reading, too, even though only the owner reads. A sender in another thread waits at most for one
+//! [step](owner::OwnerStep) of the owner, in which it writes and reads, and neither blocks.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -245,11 +245,14 @@ impl Outbox {
     /// Returns the tasks to wake because bytes have left, or never will.
     fn progress(&self, state: &OutboxState) -> Progress {
         let Some(waiters) = state.waiters() else { return Progress::default() };
-        let room = match state.is_full(self.high_water_mark as usize) {
-            _ if !state.is_open() => None,
-            true => Some(Room::None),
-            false if state.unsent_bytes() == 0 => Some(Room::All),
-            false => Some(Room::Some),
+        let room = if !state.is_open() {
+            Room::Never
+        } else if state.is_full(self.high_water_mark as usize) {
+            Room::None
+        } else if state.unsent_bytes() == 0 {
+            Room::All
+        } else {
+            Room::Some
         };
         Progress(Some((waiters, room)))
     }

@@ -3,22 +3,17 @@
 use std::{
     cell::Cell,
     convert::Infallible,
-    future::poll_fn,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    task::{Poll, Waker},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
-use tokio::task::yield_now;
+use tokio::{sync::Notify, task::yield_now};
 
 thread_local! {
     static STATE: Cell<State> = const { Cell::new(State::Off) };
-    /// The task to wake in [`State::Asleep`].
-    static SLEEPER: Cell<Weak<Sleeper>> = const { Cell::new(Weak::new()) };
+    /// What wakes the task in [`State::Asleep`].
+    static SLEEPER: Cell<Weak<Notify>> = const { Cell::new(Weak::new()) };
 }
-
-type Sleeper = Mutex<Option<Waker>>;
 
 /// What the task that spins on a thread has to know about reads, and the other way round.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,23 +82,20 @@ enum State {
 /// # Ok(()) }
 /// ```
 pub async fn spin(span: Duration) -> Infallible {
-    let sleeper = Arc::<Sleeper>::default();
+    let sleeper = Arc::new(Notify::new());
     let mut last_read = Instant::now();
-    poll_fn(|cx| {
+    loop {
         if STATE.replace(State::Looking) == State::Read {
             last_read = Instant::now();
         }
         if last_read.elapsed() < span {
-            // This leaves the waker with tokio, which wakes it after it has looked for I/O, and does not park.
-            let _ = pin!(yield_now()).poll(cx);
+            yield_now().await; // tokio looks for I/O before it polls this again, but does not park
         } else {
-            *sleeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
             SLEEPER.set(Arc::downgrade(&sleeper));
             STATE.set(State::Asleep);
+            sleeper.notified().await;
         }
-        Poll::Pending
-    })
-    .await
+    }
 }
 
 /// Reports to [`spin`] that a connection has read something.
@@ -119,9 +111,8 @@ pub(crate) fn note_read() {
 fn wake() {
     STATE.set(State::Read);
     // There is no task to wake if this thread is ending, or if the runtime has ended.
-    let sleeper = SLEEPER.try_with(Cell::take).ok().and_then(|sleeper| sleeper.upgrade());
-    let waker = sleeper.and_then(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
-    if let Some(waker) = waker {
-        waker.wake();
+    let sleeper = SLEEPER.try_with(Cell::take).ok();
+    if let Some(sleeper) = sleeper.and_then(|sleeper| sleeper.upgrade()) {
+        sleeper.notify_one();
     }
 }

@@ -135,7 +135,7 @@ impl Header {
 
     /// Parses what comes before the mask key in the header of a message that is one frame and not compressed. Returns its
     /// opcode, its length, and the bytes after that; `None` for any other header, even an incomplete or an invalid one.
-    #[inline(always)]
+    #[inline(always)] // Its result stays in registers.
     pub(crate) fn parse_whole_message(
         bytes: &[u8],
         is_masked: bool,
@@ -236,6 +236,17 @@ mod tests {
                         let mut again = BytesMut::new();
                         header.encode(&mut again);
                         assert_eq!(again[..], wire[..len]);
+                        let is_message = header.fin
+                            && !header.rsv1
+                            && matches!(header.opcode, OpCode::Text | OpCode::Binary);
+                        for is_masked in [false, true] {
+                            let whole = Header::parse_whole_message(&wire, is_masked);
+                            let expected = is_message && header.mask.is_some() == is_masked;
+                            assert_eq!(whole.is_some(), expected, "{first:#x} {second:#x}");
+                            if let Some((opcode, payload, _)) = whole {
+                                assert_eq!((opcode, payload as u64), (header.opcode, header.len));
+                            }
+                        }
                         for cut in 0..len {
                             assert_eq!(Header::parse(&wire[..cut]), Ok(None));
                         }

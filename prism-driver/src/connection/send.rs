@@ -2,7 +2,7 @@
 //! it.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -38,7 +38,7 @@ pub(crate) fn send<M: Lend>(
 }
 
 /// Sends a message that is copied as it is, as most are. Returns `None` for any other.
-#[inline(always)]
+#[inline(always)] // The form of the message is known where a handler sends it.
 fn send_if_short<M: Lend>(
     connection: &Arc<Shared>,
     message: &mut M,
@@ -51,7 +51,8 @@ fn send_if_short<M: Lend>(
     Some(send_short(connection, short, when_full))
 }
 
-/// Everything that this takes is in one function: a call, and the registers that it saves, would cost as much as the copy.
+/// Sends a short message.
+// Everything that this takes is in one function: a call, and the registers that it saves, would cost as much as the copy.
 fn send_short(
     connection: &Arc<Shared>,
     message: Message<'_>,
@@ -65,7 +66,8 @@ fn send_short(
     Ok(())
 }
 
-#[inline(never)]
+/// Makes sure that what was sent on a connection whose owner sleeps is written.
+#[inline(never)] // An echo has an owner that is awake.
 fn finish_for_sleeping_owner(connection: &Arc<Shared>, mut state: Locked<'_>) {
     let remaining = for_sleeping_owner(&mut state);
     drop(state);
@@ -73,7 +75,7 @@ fn finish_for_sleeping_owner(connection: &Arc<Shared>, mut state: Locked<'_>) {
 }
 
 /// Sends any message. Returns `Full` if the sender has to wait for room, or to yield.
-#[inline(never)]
+#[inline(never)] // Most messages are short.
 fn send_source(
     connection: &Arc<Shared>,
     message: &mut Source<'_>,
@@ -151,6 +153,7 @@ impl<M: Outgoing> Future for Sending<'_, M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { message, waiting } = self.get_mut();
+        let mut is_full = false;
         if waiting.listening.is_none() {
             match send_if_short(waiting.connection, message, WhenFull::Wait) {
                 Some(Ok(())) => {
@@ -158,10 +161,11 @@ impl<M: Outgoing> Future for Sending<'_, M> {
                     return Poll::Ready(Ok(()));
                 }
                 Some(Err(TrySendError::Refused(error))) => return Poll::Ready(Err(error)),
-                Some(Err(TrySendError::Full)) | None => {}
+                Some(Err(TrySendError::Full)) => is_full = true,
+                None => {}
             }
         }
-        waiting.poll_send(cx, &mut message.lend())
+        waiting.poll_send(cx, &mut message.lend(), is_full)
     }
 }
 
@@ -170,12 +174,17 @@ impl Waiting<'_> {
         &mut self,
         cx: &mut Context<'_>,
         message: &mut Source<'_>,
+        mut is_full: bool,
     ) -> Poll<Result<(), SendError>> {
         loop {
             if let Some(listening) = &mut self.listening {
                 ready!(listening.as_mut().poll(cx));
                 self.listening = None;
                 self.waited = true;
+            }
+            if mem::take(&mut is_full) {
+                self.listen_if_full();
+                continue;
             }
             match send_source(self.connection, message, WhenFull::Wait) {
                 Ok(()) => {
@@ -190,13 +199,16 @@ impl Waiting<'_> {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Err(TrySendError::Full) => {}
+                Err(TrySendError::Full) => self.listen_if_full(),
             }
-            let listening = self.listen();
-            // Room may have become available before we listened.
-            if self.connection.outbox.is_full() {
-                self.listening = Some(listening);
-            }
+        }
+    }
+
+    fn listen_if_full(&mut self) {
+        let listening = self.listen();
+        // Room may have become available before we listened.
+        if self.connection.outbox.is_full() {
+            self.listening = Some(listening);
         }
     }
 

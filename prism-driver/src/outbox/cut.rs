@@ -17,10 +17,11 @@ impl Outbox {
         let mut state = self.lock();
         state.cut.get_or_insert(cut);
         self.signals.set_closed();
+        // Only an owner that sleeps is woken. The waker of one that is awake is not needed any more.
         let (io, owner) = (state.give_up(), state.take_sleeping_owner());
         let kept = state.take_owner();
         self.announce_end(state);
-        drop(kept);
+        contain(|| drop(kept));
         // Whatever a transport does when it is dropped, the owner has to learn of the end.
         contain(|| drop(io));
         if let Some(owner) = owner {

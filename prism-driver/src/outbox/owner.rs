@@ -15,7 +15,7 @@ use crate::{
         Outbox,
         budget::{Budget, Evict},
         locked::Locked,
-        state::{End, Written},
+        state::{End, OutboxState, Written},
         waiters::{Progress, Waiters},
     },
     runtime::contain::contain,
@@ -23,9 +23,38 @@ use crate::{
 };
 
 impl Outbox {
-    /// Locks the outbox for a step of its owner.
-    pub(crate) fn step(&self) -> OwnerStep<'_> {
-        OwnerStep { state: self.lock(), outbox: self, afterwards: None }
+    /// Locks the outbox for a step of its owner, whose task has this waker.
+    pub(crate) fn step(&self, waker: &Waker) -> OwnerStep<'_> {
+        let mut state = self.lock();
+        if !state.has_owner(waker) {
+            drop(state);
+            self.set_owner(waker.clone());
+            state = self.lock();
+        }
+        OwnerStep { state, outbox: self, progress: Unlocked::default() }
+    }
+
+    /// Reads once. (The transport lies [behind the lock](crate::outbox) for reading as well, so that a sender can
+    /// write.)
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.lock().poll_read(cx, buf)
+    }
+
+    /// Sets the waker of the owner. (The statement ends before the previous one is dropped, which may run anything.)
+    #[cold]
+    fn set_owner(&self, waker: Waker) {
+        let previous = self.lock().owner.replace(waker);
+        drop(previous);
+    }
+
+    /// Forgets the owner, which does not sleep any more.
+    pub(crate) fn forget_owner(&self) {
+        let owner = self.lock().take_owner();
+        drop(owner);
     }
 
     /// Notes that the owner is awake, so that senders need not wake it.
@@ -146,9 +175,9 @@ impl Outbox {
         })
     }
 
-    /// See [`OwnerStep::wants`].
+    /// Returns whether to read the transport, and whether to shut its write side down.
     pub(crate) fn wants(&self) -> Wants {
-        self.step().wants()
+        self.lock().wants()
     }
 
     /// Returns whether the transport has been given up.
@@ -231,22 +260,24 @@ pub(crate) struct OwnerStep<'a> {
     // Fields are dropped in this order.
     state: Locked<'a>,
     outbox: &'a Outbox,
-    /// Boxed, because there is rarely anything to do.
-    afterwards: Option<Box<Afterwards>>,
+    progress: Unlocked,
 }
 
-/// What is to be done when the outbox is unlocked.
+/// The tasks to wake when the outbox is unlocked.
 #[derive(Default)]
-struct Afterwards {
-    progress: Progress,
-    /// A waker that is not needed any more. Dropping it may run foreign code.
-    replaced: Option<Waker>,
+struct Unlocked(Progress);
+
+impl Drop for Unlocked {
+    #[inline]
+    fn drop(&mut self) {
+        mem::take(&mut self.0).notify();
+    }
 }
 
 impl OwnerStep<'_> {
     /// Writes the unsent bytes. Returns whether the transport has taken something since the last call, or has failed.
     /// Is ready when nothing is left. The owner counts as awake from now on.
-    #[inline]
+    #[inline] // one of the few calls of each wake-up
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let state = &mut *self.state;
         state.set_owner_awake();
@@ -255,16 +286,12 @@ impl OwnerStep<'_> {
         state.blocked = written.is_pending();
         let took = mem::take(&mut state.took) | (written == Poll::Ready(Written::Failed));
         if took {
-            let progress = self.outbox.progress(&self.state);
-            if progress.0.is_some() {
-                self.afterwards.get_or_insert_default().progress = progress;
-            }
+            self.progress.0 = self.outbox.progress(&self.state);
         }
         (took, written.map(|_| ()))
     }
 
-    /// Reads once. (The transport lies [behind the lock](crate::outbox) for reading as well, so that a sender can
-    /// write.)
+    /// Reads once.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -280,13 +307,9 @@ impl OwnerStep<'_> {
         }
     }
 
-    /// Stores the waker of the owner, which has flushed and is about to sleep until it is woken or a deadline passes.
-    #[inline]
-    pub(crate) fn prepare_sleep(
-        &mut self,
-        cx: &Context<'_>,
-        write_blocked: bool,
-    ) -> Result<Sleep, Failure> {
+    /// Notes that the owner, which has flushed, is about to sleep until it is woken or a deadline passes.
+    #[inline] // one of the few calls of each wake-up
+    pub(crate) fn prepare_sleep(&mut self, write_blocked: bool) -> Result<Sleep, Failure> {
         let state = &mut *self.state;
         if let Some(cut) = state.cut {
             return Err(cut.into());
@@ -298,23 +321,14 @@ impl OwnerStep<'_> {
         if !write_blocked && !state.is_idle() {
             return Ok(Sleep::NotYet);
         }
-        if let Some(replaced) = state.sleep_owner(cx.waker()) {
-            self.afterwards.get_or_insert_default().replaced = Some(replaced);
-        }
+        state.owner_sleeps = true;
         state.blocked = write_blocked;
         Ok(Sleep::Until(state.outbound.poll_timeout()))
     }
 
     /// Returns whether to read the transport, and whether to shut its write side down.
     pub(crate) fn wants(&self) -> Wants {
-        let outbound = &self.state.outbound;
-        Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
-    }
-}
-
-impl Drop for Afterwards {
-    fn drop(&mut self) {
-        mem::take(&mut self.progress).notify();
+        self.state.wants()
     }
 }
 
@@ -336,6 +350,12 @@ pub(crate) enum Sleep {
     NotYet,
     /// Until it is woken, or until this time.
     Until(Option<Duration>),
+}
+
+impl OutboxState {
+    fn wants(&self) -> Wants {
+        Wants { read: self.outbound.wants_read(), shutdown: self.outbound.wants_shutdown() }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

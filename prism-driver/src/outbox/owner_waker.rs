@@ -1,22 +1,18 @@
 //! The waker of the task that owns a connection.
 //!
 //! It is kept while the task is awake, because the task usually sleeps again with the same one: cloning it for each sleep
-//! would cost two atomic operations. A waker is foreign code, and dropping it may run anything, so these methods return
-//! what is to be dropped where no lock is held.
+//! would cost two atomic operations. An owner that sleeps has a waker. A waker is foreign code, and cloning or dropping it
+//! may run anything. So it is cloned before the outbox is locked, and these methods return what is to be dropped after
+//! that.
 
 use std::{mem, task::Waker};
 
 use crate::outbox::state::OutboxState;
 
 impl OutboxState {
-    /// Notes that the owner sleeps until this waker is woken. Returns the previous waker, if it is another one.
-    #[must_use]
-    pub(super) fn sleep_owner(&mut self, waker: &Waker) -> Option<Waker> {
-        self.owner_sleeps = true;
-        match &self.owner {
-            Some(kept) if kept.will_wake(waker) => None,
-            _ => self.owner.replace(waker.clone()),
-        }
+    /// Returns whether this waker is the owner's.
+    pub(super) fn has_owner(&self, waker: &Waker) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.will_wake(waker))
     }
 
     /// Notes that the owner is awake.

@@ -50,6 +50,8 @@ pub(crate) struct SendQueue {
     front_written: usize,
     /// The number of bytes of memory in front of `own` whose contents have been written.
     dead: usize,
+    /// Whether there may be a [sequence](sequence) of frames.
+    has_sequence: bool,
     /// The queue's entry in the server's budget, while the queue is counted there.
     entry: Option<BudgetEntry>,
 }
@@ -147,18 +149,23 @@ impl SendQueue {
         let extends = self.frames.back_mut().is_some_and(|last| last.bytes.extend_with(message));
         if extends {
             self.frame_bytes += message.frame().len();
+            self.has_sequence = true;
         }
         extends
     }
 
     /// Turns sequences into their frames: for a peer that does not take all of them at once.
     fn separate_frames(&mut self) {
-        if !self.frames.iter().any(|frame| frame.bytes.is_sequence()) {
+        if !mem::take(&mut self.has_sequence) {
             return;
         }
-        for Frame { mut own_before, bytes } in mem::take(&mut self.frames) {
-            for bytes in bytes.into_frames() {
-                self.frames.push_back(Frame { own_before: mem::take(&mut own_before), bytes });
+        for frame in mem::take(&mut self.frames) {
+            let mut own_before = frame.own_before;
+            match frame.bytes.separate() {
+                Ok(frames) => self.frames.extend(
+                    frames.map(|bytes| Frame { own_before: mem::take(&mut own_before), bytes }),
+                ),
+                Err(bytes) => self.frames.push_back(Frame { own_before, bytes }),
             }
         }
     }
@@ -176,7 +183,7 @@ impl SendQueue {
             self.own_before_frames -= own;
             count -= own;
             let left = frame.bytes.len() - self.front_written;
-            if count < left && frame.bytes.is_sequence() {
+            if (1..left).contains(&count) && frame.bytes.is_sequence() {
                 self.separate_frames();
                 continue;
             }
@@ -227,6 +234,7 @@ impl SendQueue {
         }
         self.frames.clear();
         (self.own_before_frames, self.frame_bytes, self.front_written) = (0, 0, 0);
+        self.has_sequence = false;
         self.own.clear();
         if self.dead > 0 {
             // `advance` has cut written bytes off the buffer's front. Asked for more capacity than it has, the buffer

@@ -148,8 +148,11 @@ fn write_until(connection: &Connection, done: impl Fn() -> bool) {
     let outbox = connection.outbox();
     block_on(poll_fn(|cx| {
         loop {
-            let (_, written) = outbox.step().poll_write(cx);
-            match outbox.step().prepare_sleep(cx, written.is_pending()) {
+            let mut step = outbox.step(cx.waker());
+            let (_, written) = step.poll_write(cx);
+            let slept = step.prepare_sleep(written.is_pending());
+            drop(step);
+            match slept {
                 Ok(Sleep::NotYet) => {}
                 Ok(Sleep::Until(_)) if done() => return Poll::Ready(()),
                 Ok(Sleep::Until(_)) => return Poll::Pending,
@@ -259,7 +262,8 @@ fn handle_wake_ups_until(connection: &Connection, done: impl Fn() -> bool) {
             if outbox.take_woken() && done() {
                 return Poll::Ready(());
             }
-            match outbox.step().prepare_sleep(cx, false).unwrap() {
+            let slept = outbox.step(cx.waker()).prepare_sleep(false).unwrap();
+            match slept {
                 Sleep::Until(_) if outbox.is_woken() => outbox.set_awake(),
                 Sleep::Until(_) => return Poll::Pending,
                 Sleep::NotYet => unreachable!("nothing is unsent"),

@@ -49,7 +49,7 @@ impl Outbox {
     /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
     ///
     /// The message is sent as it is: see [`compresses`](Self::compresses).
-    #[inline(never)]
+    #[inline(never)] // Most messages are short, and are appended by another function.
     pub(crate) fn send(
         &self,
         message: &mut Source<'_>,

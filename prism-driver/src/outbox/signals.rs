@@ -11,7 +11,7 @@ const CLOSED: u8 = 1;
 const TOO_SLOW: u8 = 4;
 /// The application has woken the handler.
 const WOKEN: u8 = 2;
-/// A handler still ran when the transport was gone. This is no signal for the session, but there is room for it.
+/// A handler still ran when the transport was gone. This is not a signal for the session, but there is room for it here.
 const STUCK: u8 = 8;
 
 #[derive(Default)]

@@ -11,22 +11,21 @@ pub(crate) enum Room {
     Some,
     /// The outbox is empty.
     All,
+    /// There will be no room any more.
+    Never,
 }
 
-/// The tasks to wake because bytes have left, if any wait, and the room that there is now; `None` if there will be no room
-/// any more.
+/// The tasks to wake because bytes have left, if any wait, and the room that there is now.
 #[derive(Default)]
 #[must_use = "the tasks have to be woken when nothing is locked"]
-pub(crate) struct Progress(pub(super) Option<(Arc<Waiters>, Option<Room>)>);
+pub(crate) struct Progress(pub(super) Option<(Arc<Waiters>, Room)>);
 
 impl Progress {
     /// Wakes the tasks. The caller must not hold the lock of an outbox.
-    #[cold]
+    #[inline]
     pub(crate) fn notify(self) {
-        match self.0 {
-            None => {}
-            Some((waiters, Some(room))) => waiters.notify_progress(room),
-            Some((waiters, None)) => Waiters::notify_all(Some(waiters)),
+        if let Some((waiters, room)) = self.0 {
+            waiters.notify_progress(room);
         }
     }
 }
@@ -47,12 +46,17 @@ pub(crate) struct Waiters {
 impl Waiters {
     /// Wakes tasks because bytes have left and perhaps made room. When nothing is left, all senders that wait for room
     /// are woken: a single one might be a future that is not polled, and would keep the room from the others.
+    #[inline(never)] // Usually nobody waits.
     fn notify_progress(&self, room: Room) {
         self.progress.notify(usize::MAX);
         match room {
             Room::None => {}
             Room::Some => self.room.notify(1),
             Room::All => self.room.notify(usize::MAX),
+            Room::Never => {
+                self.room.notify(usize::MAX);
+                self.closing.notify(usize::MAX);
+            }
         }
     }
 

@@ -110,6 +110,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
                 self.give_up();
             }
             count_received(self.connection, read_buffer);
+            self.connection.outbox().forget_owner();
             Poll::Ready(())
         })
     }
@@ -163,8 +164,10 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     ) -> Poll<Result<(), Failure>> {
         let mut passed = None;
         loop {
+            // Not while the outbox is locked: this may allocate and move much.
+            let prepared = read_buffer.prepare();
             let (mut step, blocked) = self.poll_write(cx);
-            match read_buffer.poll_read(|buf| step.poll_read(cx, buf))? {
+            match prepared.poll_read(|buf| step.poll_read(cx, buf))? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
@@ -173,7 +176,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             if let Some(now) = passed.take() {
                 drop(step);
                 self.handle_deadline(now, &mut Phase::Reading(inbound))?;
-                step = self.connection.outbox().step();
+                step = self.connection.outbox().step(cx.waker());
             }
             passed = match self.poll_deadline(cx, step, blocked)? {
                 Poll::Ready(passed) => passed,
@@ -201,9 +204,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             }
             if self.connection.outbox().wants().read {
                 read_buffer.clear();
-                match read_buffer
-                    .poll_read(|buf| self.connection.outbox().step().poll_read(cx, buf))
-                {
+                let prepared = read_buffer.prepare();
+                match prepared.poll_read(|buf| self.connection.outbox().poll_read(cx, buf)) {
                     Poll::Ready(Ok(1..)) => continue,
                     Poll::Ready(Ok(0) | Err(_)) => {
                         self.connection.outbox().receive_eof();
@@ -237,7 +239,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         blocked: bool,
         mut phase: Phase<'_>,
     ) -> Poll<Result<(), Failure>> {
-        let step = self.connection.outbox().step();
+        let step = self.connection.outbox().step(cx.waker());
         match ready!(self.poll_deadline(cx, step, blocked))? {
             Some(now) => Poll::Ready(self.handle_deadline(now, &mut phase)),
             None => Poll::Ready(Ok(())),
@@ -252,7 +254,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         mut step: OwnerStep<'_>,
         blocked: bool,
     ) -> Poll<Result<Option<Duration>, Failure>> {
-        let Sleep::Until(due) = step.prepare_sleep(cx, blocked)? else {
+        let Sleep::Until(due) = step.prepare_sleep(blocked)? else {
             return Poll::Ready(Ok(None));
         };
         drop(step);
@@ -286,7 +288,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     #[inline(always)] // so that a step is not moved
     fn poll_write(&mut self, cx: &mut Context<'_>) -> (OwnerStep<'a>, bool) {
         let outbox = self.connection.outbox();
-        let mut step = outbox.step();
+        let mut step = outbox.step(cx.waker());
         let (took, written) = step.poll_write(cx);
         let blocked = written.is_pending();
         if blocked || took && self.deadlines.has_backlog() {
@@ -297,7 +299,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             if blocked {
                 self.deadlines.note_blocked(self.connection);
             }
-            step = outbox.step();
+            step = outbox.step(cx.waker());
         }
         (step, blocked)
     }

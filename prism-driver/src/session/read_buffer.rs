@@ -20,23 +20,23 @@ use crate::{
 /// The least spare memory that a read is offered.
 const MIN_READ: usize = 16 << 10;
 
-/// How many bytes of a message have to be missing for a large buffer. The message gets so much memory for a moment only: when
-/// the connection has to wait, all is given back except for a small multiple of what has arrived.
+/// How many bytes of a message have to be missing for a large buffer. The message gets so much memory for a moment
+/// only: when the connection has to wait, all is given back except for four times what has arrived.
 const LONG: usize = 192 << 10;
 
-/// How many bytes have to have arrived since the connection waited. Moving the received bytes to a large buffer, and back,
-/// costs no more than a small multiple of that.
+/// How many bytes have to have arrived just before. Moving the received bytes to a large buffer, and back, takes no
+/// longer than ten times as many bytes take to arrive.
 const FLOWING: u64 = 32 << 10;
 
-/// The most that one read returns, so that no read is more than half a turn: the buffer of a message that is still
-/// arriving may be as large as the message.
+/// The most that one read returns, which is a whole turn: the buffer of a message that is still arriving may be as large
+/// as the message.
 const MAX_READ: usize = 512 << 10;
 
 /// How much a handshake reads at once: bytes after the head can wait in the kernel.
 pub(crate) const HEAD_READ: usize = 4 << 10;
 
 /// While the connection waits for more, the bytes received so far are kept in as little memory as they need. For that
-/// they are moved whenever more arrive, but no more than 16 KiB of them, which costs no more than a packet does anyway.
+/// they are moved when the connection has to wait, and again when more arrive, if they are few.
 pub(crate) struct ReadBuffer(Option<Box<CountedBuffer>>);
 
 impl ReadBuffer {
@@ -44,22 +44,12 @@ impl ReadBuffer {
         Self(None)
     }
 
-    /// Reads once, and counts that as work of this turn. If the read is pending, [give back](Self::shrink) the memory
-    /// that is not needed.
-    pub(crate) fn poll_read(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    /// Makes room for a read, which may take a while. If the read is pending, [give back](Self::shrink) the memory that is
+    /// not needed.
+    pub(crate) fn prepare(&mut self) -> Prepared<'_> {
         let buffer = self.buffer();
-        let spare = buffer.spare(MIN_READ);
-        let most = spare.len().min(MAX_READ);
-        let read = read(&mut spare[..most]);
-        if let Poll::Ready(Ok(count)) = read {
-            buffer.received(count);
-            buffer.uncounted.bytes += count as u64;
-            buffer.hold_earlier(turn::cost_of_read(count));
-        }
-        read
+        buffer.spare(MIN_READ);
+        Prepared(buffer)
     }
 
     /// Reads once for a handshake, directly from the transport.
@@ -73,7 +63,8 @@ impl ReadBuffer {
         io: &mut impl Transport,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let read = self.poll_read(|buf| Pin::new(io).poll_read(cx, &mut buf[..HEAD_READ]));
+        let read =
+            self.prepare().poll_read(|buf| Pin::new(io).poll_read(cx, &mut buf[..HEAD_READ]));
         if read.is_pending() {
             self.shrink();
         }
@@ -91,8 +82,8 @@ impl ReadBuffer {
         self.0.as_ref().map_or(0, |buffer| buffer.len())
     }
 
-    /// Returns a large buffer with the received bytes. A connection that had none was waiting for bytes, so other tasks
-    /// have had a turn, and a new turn begins.
+    /// Returns a buffer to read into, with the received bytes. A connection that had none was waiting for bytes, so other
+    /// tasks have had a turn, and a new turn begins.
     pub(crate) fn buffer(&mut self) -> &mut CountedBuffer {
         let has_waited = self.is_at_rest();
         let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
@@ -149,7 +140,7 @@ impl ReadBuffer {
         self.0.as_ref().is_some_and(|buffer| buffer.is_held())
     }
 
-    /// Returns whether the connection holds no large buffer, because it waits for bytes.
+    /// Returns whether the connection holds no buffer to read into, because it waits for bytes.
     fn is_at_rest(&self) -> bool {
         self.0.as_ref().is_none_or(|buffer| buffer.capacity() < buffer_pool::RECV_BUFFER)
     }
@@ -170,7 +161,7 @@ impl ReadBuffer {
     }
 
     /// Moves what has been received to a buffer of just that size.
-    #[inline(never)]
+    #[inline(never)] // Usually there is nothing to move.
     fn move_to_small(&mut self) {
         if let Some(buffer) = &mut self.0 {
             let small = CountedBuffer::with_capacity(buffer.len());
@@ -183,6 +174,28 @@ impl ReadBuffer {
         if let Some(buffer) = &mut self.0 {
             buffer.clear();
         }
+    }
+}
+
+/// A buffer with room for a read.
+pub(crate) struct Prepared<'a>(&'a mut CountedBuffer);
+
+impl Prepared<'_> {
+    /// Reads once, and counts that as work of this turn.
+    pub(crate) fn poll_read(
+        self,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let Self(buffer) = self;
+        let spare = buffer.spare(0);
+        let most = spare.len().min(MAX_READ);
+        let read = read(&mut spare[..most]);
+        if let Poll::Ready(Ok(count)) = read {
+            buffer.received(count);
+            buffer.uncounted.bytes += count as u64;
+            buffer.hold_earlier(turn::cost_of_read(count));
+        }
+        read
     }
 }
 

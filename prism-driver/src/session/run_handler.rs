@@ -84,10 +84,12 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
                     }
                     Some(Poll::Pending) => {}
                     Some(Poll::Ready(())) if !*this.has_failed => return Poll::Ready(Ok(())),
-                    ready => {
-                        if ready.is_none() {
-                            events::panicked(driver.connection);
-                        }
+                    Some(Poll::Ready(())) => {
+                        let failure = driver.connection.outbox().take_failure();
+                        return Poll::Ready(failure.map_or(Ok(()), Err));
+                    }
+                    None => {
+                        events::panicked(driver.connection);
                         let failure = driver.connection.outbox().take_failure();
                         return Poll::Ready(Err(failure.unwrap_or(Failure::HandlerPanicked)));
                     }

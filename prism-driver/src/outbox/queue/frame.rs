@@ -60,8 +60,8 @@ impl FrameBytes {
         Self(Kind::Kept(Box::new(Kept { header, payload, may_have_owner })))
     }
 
-    /// Adds a message that follows this frame, or these frames, if that takes no more memory here, because other
-    /// connections are probably sent the same. Returns whether it was added.
+    /// Adds a message that follows this frame, or these frames, so that all are in one sequence, which other connections
+    /// probably share. Returns whether it was added.
     pub(super) fn extend_with(&mut self, next: &PreparedMessage) -> bool {
         match &mut self.0 {
             Kind::Prepared(first) => {
@@ -87,13 +87,13 @@ impl FrameBytes {
         matches!(self.0, Kind::Sequence { .. })
     }
 
-    /// Returns the frames one by one.
-    pub(super) fn into_frames(self) -> Vec<Self> {
-        match &self.0 {
+    /// Returns the frames of a sequence one by one, or this frame if it is not a sequence.
+    pub(super) fn separate(self) -> Result<impl Iterator<Item = Self>, Self> {
+        match self.0 {
             Kind::Sequence { sequence, count, .. } => {
-                sequence.frames(*count as usize).cloned().map(Self::from).collect()
+                Ok((0..count.into()).filter_map(move |at| Some(sequence.frame(at)?.clone().into())))
             }
-            _ => vec![self],
+            kind => Err(Self(kind)),
         }
     }
 
@@ -102,7 +102,7 @@ impl FrameBytes {
         !matches!(self.0, Kind::Undroppable(_))
     }
 
-    /// Returns the length of the frame, in bytes.
+    /// Returns the length of the frame, or of all frames of a sequence, in bytes.
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
             Kind::Prepared(message) | Kind::Undroppable(message) => message.frame().len(),
@@ -128,7 +128,7 @@ impl FrameBytes {
     }
 
     /// Returns the address and the length of the bytes that the frame keeps alive. While the frame is alive, no other
-    /// bytes have the same address and length.
+    /// bytes have the same address and length. (A queue that is counted in a budget has no sequences.)
     pub(crate) fn location(&self) -> (usize, usize) {
         let bytes = match &self.0 {
             Kind::Prepared(message) | Kind::Undroppable(message) => message.frame(),

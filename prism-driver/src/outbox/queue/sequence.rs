@@ -13,7 +13,11 @@
 //! ```
 //!
 //! A queue starts with a sequence when it gets its second frame. It is either the same as the thread's last sequence, or
-//! the thread begins another one.
+//! the thread begins another one. A queue whose peer does not take all at once, in a server, separates its frames, so that
+//! it does not hold all those that others hold. Elsewhere it holds up to 64 KiB of them.
+//!
+//! Threads may extend and join a sequence at the same time: each place is filled once and never changes, and joining fills
+//! the first empty one with the end. So what a queue has found at its places is what the joined bytes begin with.
 
 use std::{
     cell::RefCell,
@@ -59,9 +63,10 @@ impl Sequence {
             frames: [const { OnceLock::new() }; MAX_FRAMES],
             joined: OnceLock::new(),
         });
-        let begins = sequence.has_or_gets(0, first) && sequence.has_or_gets(1, second);
+        let begins = sequence.accepts_at(0, first) && sequence.accepts_at(1, second);
+        debug_assert!(begins, "a new sequence has only empty places");
         let _ = LAST.try_with(|last| *last.borrow_mut() = Arc::downgrade(&sequence)); // or the thread ends
-        begins.then_some(sequence)
+        Some(sequence)
     }
 
     /// Returns whether a frame is the one with this index, which it may become just now. `before` is the number of
@@ -73,12 +78,12 @@ impl Sequence {
         frame: &PreparedMessage,
     ) -> bool {
         let fits = index < MAX_FRAMES && before + frame.frame().len() <= MAX_JOINED;
-        fits && self.has_or_gets(index, frame)
+        fits && self.accepts_at(index, frame)
     }
 
-    /// Returns the first frames.
-    pub(super) fn frames(&self, count: usize) -> impl Iterator<Item = &PreparedMessage> {
-        self.frames[..count].iter().map_while(|frame| frame.get()?.as_ref())
+    /// Returns the frame with this index, if the sequence is so long.
+    pub(super) fn frame(&self, index: usize) -> Option<&PreparedMessage> {
+        self.frames.get(index)?.get()?.as_ref()
     }
 
     /// Returns the first bytes of all frames.
@@ -93,15 +98,16 @@ impl Sequence {
                 break;
             }
         }
-        let frames = self.frames(MAX_FRAMES).map(PreparedMessage::frame);
-        frames.collect::<Vec<_>>().concat()
+        let frames = (0..MAX_FRAMES).map_while(|index| self.frame(index));
+        frames.map(PreparedMessage::frame).collect::<Vec<_>>().concat()
     }
 
     fn has(&self, index: usize, frame: &PreparedMessage) -> bool {
         matches!(self.frames[index].get(), Some(Some(there)) if is_same(there, frame))
     }
 
-    fn has_or_gets(&self, index: usize, frame: &PreparedMessage) -> bool {
+    /// Returns whether the frame is the one with this index, which it becomes if there is none.
+    fn accepts_at(&self, index: usize, frame: &PreparedMessage) -> bool {
         let there = self.frames[index].get_or_init(|| Some(frame.clone()));
         there.as_ref().is_some_and(|there| is_same(there, frame))
     }

@@ -30,9 +30,12 @@ fn stalled(sink: &Sink, budget: &Arc<Budget>) -> Connection {
     let connection = connection(sink, 10_000);
     let mut cx = Context::from_waker(Waker::noop());
     connection.try_send("a").unwrap();
-    assert!(connection.outbox().step().poll_write(&mut cx).1.is_pending());
+    assert!(connection.outbox().step(cx.waker()).poll_write(&mut cx).1.is_pending());
     connection.count_in(budget);
-    assert!(matches!(connection.outbox().step().prepare_sleep(&cx, true), Ok(Sleep::Until(_))));
+    assert!(matches!(
+        connection.outbox().step(cx.waker()).prepare_sleep(true),
+        Ok(Sleep::Until(_))
+    ));
     connection
 }
 
@@ -56,7 +59,7 @@ fn an_ended_connection_is_no_longer_counted() {
         });
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..2 {
-            if connection.outbox().step().poll_write(&mut cx).1.is_pending() {
+            if connection.outbox().step(cx.waker()).poll_write(&mut cx).1.is_pending() {
                 connection.count_in(&budget);
             }
             sink.0.lock().unwrap().room = 500;
@@ -101,7 +104,7 @@ fn progress_just_before_an_eviction_prevents_it() {
         });
         sinks[0].0.lock().unwrap().room = 1;
         let mut cx = Context::from_waker(Waker::noop());
-        let (took, _) = first.outbox().step().poll_write(&mut cx);
+        let (took, _) = first.outbox().step(cx.waker()).poll_write(&mut cx);
         sender.join().unwrap();
         let open = [&first, &second, &third].map(Connection::is_open);
         // If the first made progress, the second has been stalled for longest.
