@@ -24,11 +24,12 @@ use crate::{
 
 impl Outbox {
     /// Locks the outbox for a step of its owner, whose task has this waker.
+    #[inline(always)] // so that a step is not moved
     pub(crate) fn step(&self, waker: &Waker) -> OwnerStep<'_> {
         let mut state = self.lock();
         if !state.has_owner(waker) {
             drop(state);
-            self.set_owner(waker.clone());
+            self.set_owner(waker);
             state = self.lock();
         }
         OwnerStep { state, outbox: self, progress: Unlocked::default() }
@@ -44,9 +45,11 @@ impl Outbox {
         self.lock().poll_read(cx, buf)
     }
 
-    /// Sets the waker of the owner. (The statement ends before the previous one is dropped, which may run anything.)
+    /// Sets the waker of the owner. (The second statement ends before the previous waker is dropped, which may run
+    /// anything.)
     #[cold]
-    fn set_owner(&self, waker: Waker) {
+    fn set_owner(&self, waker: &Waker) {
+        let waker = waker.clone();
         let previous = self.lock().owner.replace(waker);
         drop(previous);
     }

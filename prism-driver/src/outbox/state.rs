@@ -136,7 +136,7 @@ impl OutboxState {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
             Source::Payload(payload) if payload.as_message().as_bytes().len() < MIN_SHARED => {
-                self.send_short(payload.as_message())
+                self.send_copied(payload.as_message())
             }
             Source::Payload(payload) => self.send_long(payload),
             Source::Prepared(message) | Source::PlainPrepared(message) => {
@@ -145,11 +145,13 @@ impl OutboxState {
         }
     }
 
-    /// Sends a copy of a long message. Others probably follow by reference, so this is the only connection of many that
-    /// needs a large buffer.
-    #[inline(never)] // as a part of `send_long` it would be compiled in a slower way
+    /// Sends a copy of a message. If it is long, others probably follow by reference, so this is the only connection of
+    /// many that needs a large buffer.
+    #[inline(never)] // A copy of its code would keep `send_short` from being inlined.
     fn send_copied(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        self.queue.get_or_insert_with(buffer_pool::take_send);
+        if message.as_bytes().len() >= MIN_SHARED {
+            self.queue.get_or_insert_with(buffer_pool::take_send);
+        }
         self.encode(|outbound, out| outbound.send(message, out))
     }
 
