@@ -87,6 +87,25 @@ fn a_partial_frame_holds_only_the_bytes_received() {
 }
 
 #[test]
+fn a_long_message_that_has_not_arrived_holds_at_most_twice_the_bytes_received() {
+    for arrived in [70 << 10, 130 << 10, 250 << 10, 300 << 10, 600 << 10] {
+        let held = held_by_each(|sim| {
+            let (mut peer, faults, _) = serve(sim, Echo, options());
+            faults.to_server().set_capacity(1 << 20);
+            sim.run(async {
+                // Some of 1,000,000 bytes.
+                peer.raw(b"\x82\xff\0\0\0\0\0\x0f\x42\x40\0\0\0\0").await;
+                peer.raw(&vec![7; arrived]).await;
+                sim.settle().await;
+            });
+            peer.into_io()
+        });
+        let arrived = arrived as i64;
+        assert!((arrived..2 * arrived + (20 << 10)).contains(&held), "{held} bytes for {arrived}");
+    }
+}
+
+#[test]
 fn active_connections_share_buffers() {
     const TALKERS: i64 = 1_000;
     let sim = Sim::default();

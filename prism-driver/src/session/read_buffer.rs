@@ -21,7 +21,7 @@ use crate::{
 const MIN_READ: usize = 16 << 10;
 
 /// How many bytes of a message have to be missing for a large buffer. The message gets so much memory for a moment
-/// only: when the connection has to wait, all is given back except for four times what has arrived.
+/// only: when the connection has to wait, all is given back except for twice what has arrived.
 const LONG: usize = 192 << 10;
 
 /// How many bytes have to have arrived just before. Moving the received bytes to a large buffer, and back, takes no
@@ -155,7 +155,7 @@ impl ReadBuffer {
     /// Gives back memory that is not needed while the connection waits.
     pub(crate) fn shrink(&mut self) {
         self.give_back_empty();
-        if self.0.as_ref().is_some_and(|buffer| buffer.len() <= buffer.capacity() / 4) {
+        if self.0.as_ref().is_some_and(|buffer| buffer.len() <= max_moved(buffer.capacity())) {
             self.move_to_small();
         }
     }
@@ -197,6 +197,11 @@ impl Prepared<'_> {
         }
         read
     }
+}
+
+/// Returns how many received bytes are moved out of a buffer of this size. More of them may keep it.
+const fn max_moved(capacity: usize) -> usize {
+    if capacity < buffer_pool::LARGE_RECV_BUFFER { capacity / 4 } else { capacity / 2 }
 }
 
 /// Moves what has been received to another buffer.
