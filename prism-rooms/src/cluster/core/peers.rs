@@ -146,16 +146,16 @@ impl Peer {
 
     /// Records that an envelope to a room has arrived. Returns how many before it are missing.
     ///
-    /// `active_since` says after how many arrivals the room was subscribed to; `None` if it may not be yet. From then on,
-    /// positions count. What was sent before the first one that arrives is not missing, with one exception: all of it is,
-    /// if the node has begun to count after a heartbeat that arrived while the room was subscribed to.
+    /// `followed_since` says after how many arrivals the room was subscribed to for the first time; `None` if it may not have
+    /// been yet. From then on, positions count, whether or not it is subscribed to at this moment. What was sent before the first one that arrives is not missing, with one exception: all of it is,
+    /// if the node has begun to count after a heartbeat that arrived when the room had been subscribed to.
     pub(super) fn arrived_for_room(
         &mut self,
         room: &Arc<str>,
         position: Position,
-        active_since: Option<u64>,
+        followed_since: Option<u64>,
     ) -> u64 {
-        self.advance_in(room, position, active_since).saturating_sub(1)
+        self.advance_in(room, position, followed_since).saturating_sub(1)
     }
 
     /// Records how many envelopes to a room were sent. Returns how many of them are missing.
@@ -163,16 +163,16 @@ impl Peer {
         &mut self,
         room: &Arc<str>,
         position: Position,
-        active_since: Option<u64>,
+        followed_since: Option<u64>,
     ) -> u64 {
-        self.advance_in(room, position, active_since)
+        self.advance_in(room, position, followed_since)
     }
 
     fn advance_in(
         &mut self,
         room: &Arc<str>,
         position: Position,
-        active_since: Option<u64>,
+        followed_since: Option<u64>,
     ) -> u64 {
         if let Some(known) = self.rooms.get_mut(room) {
             let mut last = Some(*known);
@@ -180,10 +180,10 @@ impl Peer {
             *known = last.unwrap_or(position);
             return ahead;
         }
-        let Some(active_since) = active_since else { return 0 };
+        let Some(followed_since) = followed_since else { return 0 };
         self.rooms.insert(room.clone(), position);
         let (number, arrivals) = self.heartbeat;
-        let is_all_known = active_since < arrivals && number < position.generation;
+        let is_all_known = followed_since < arrivals && number < position.generation;
         if is_all_known { position.sequence } else { 0 }
     }
 }
@@ -254,8 +254,8 @@ mod tests {
         peers.hear(7, 1, NOW);
         let peer = peers.get_mut(7).unwrap();
         peer.heartbeat_arrived(20, 5);
-        let mut missing = |room: &str, generation, active_since| {
-            peer.arrived_for_room(&room.into(), at(generation, 3), Some(active_since))
+        let mut missing = |room: &str, generation, followed_since| {
+            peer.arrived_for_room(&room.into(), at(generation, 3), Some(followed_since))
         };
         assert_eq!(missing("tea", 21, 4), 2);
         assert_eq!(missing("milk", 21, 5), 0, "the heartbeat came before the subscription");

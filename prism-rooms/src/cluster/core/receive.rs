@@ -76,8 +76,8 @@ impl Core {
         report(missed, origin, None, &mut self.events, &mut self.counts);
         for RoomPosition { room, position } in rooms {
             let Some(name) = self.subscriptions.name(room) else { continue };
-            let active_since = self.subscriptions.active_since(room);
-            let missed = peer.sent_to_room(name, *position, active_since);
+            let followed_since = self.subscriptions.followed_since(room);
+            let missed = peer.sent_to_room(name, *position, followed_since);
             report(missed, origin, Some(name), &mut self.events, &mut self.counts);
             if missed > 0 {
                 // The backplane may have lost the subscription.
@@ -98,8 +98,8 @@ impl Core {
                 let mut rooms = Vec::with_capacity(targets.len());
                 for RoomPosition { room, position } in targets {
                     let Some(name) = self.subscriptions.name(room) else { continue };
-                    let active_since = self.subscriptions.active_since(room);
-                    let missed = peer.arrived_for_room(name, position, active_since);
+                    let followed_since = self.subscriptions.followed_since(room);
+                    let missed = peer.arrived_for_room(name, position, followed_since);
                     report(missed, origin, Some(name), &mut self.events, &mut self.counts);
                     rooms.push(name.clone());
                 }

@@ -41,6 +41,9 @@ pub(super) struct Subscriptions {
 
 struct Subscription {
     state: State,
+    /// After how many arrivals of all nodes it was subscribed to for the first time; `None` if it has not been yet. A session
+    /// that ends changes nothing: what is sent until the next one has subscribed is missing.
+    followed_since: Option<u64>,
     /// When it is unsubscribed from; `None` while the room has members.
     expires: Option<Duration>,
     /// Told whether messages of others reach the room, once that is known.
@@ -52,8 +55,7 @@ enum State {
     Waiting,
     /// The session has it, in this batch.
     Requested(u64),
-    /// Since so many arrivals of all nodes.
-    Active(u64),
+    Active,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,7 +81,12 @@ impl Subscriptions {
         if self.has_session {
             self.queue.push_back((Change::Subscribe, room.clone()));
         }
-        let new = Subscription { state: State::Waiting, expires: None, waiting: Vec::new() };
+        let new = Subscription {
+            state: State::Waiting,
+            followed_since: None,
+            expires: None,
+            waiting: Vec::new(),
+        };
         self.rooms.insert(room, new);
     }
 
@@ -98,7 +105,7 @@ impl Subscriptions {
         match self.rooms.get_mut(room) {
             Some(subscription) if subscription.expires.is_none() => {
                 subscription.waiting.push(answer_to);
-                if matches!(subscription.state, State::Active(_)) {
+                if subscription.state == State::Active {
                     answer(&mut subscription.waiting, true);
                 }
             }
@@ -143,7 +150,7 @@ impl Subscriptions {
     /// Subscribes to a room again, because messages to it were lost.
     pub(super) fn repeat(&mut self, room: &str) {
         if let Some((room, subscription)) = self.rooms.get_key_value(room)
-            && matches!(subscription.state, State::Active(_))
+            && subscription.state == State::Active
         {
             self.queue.push_back((Change::Repeat, room.clone()));
         }
@@ -190,7 +197,7 @@ impl Subscriptions {
         let state = self.rooms.get(room).map(|subscription| subscription.state);
         match change {
             Change::Subscribe => state == Some(State::Waiting),
-            Change::Repeat => matches!(state, Some(State::Active(_))),
+            Change::Repeat => state == Some(State::Active),
             Change::Unsubscribe => true,
         }
     }
@@ -201,7 +208,8 @@ impl Subscriptions {
             if let Some(subscription) = self.rooms.get_mut(&room)
                 && subscription.state == State::Requested(batch)
             {
-                subscription.state = State::Active(arrivals);
+                subscription.state = State::Active;
+                subscription.followed_since.get_or_insert(arrivals);
                 answer(&mut subscription.waiting, true);
             }
         }
@@ -212,12 +220,9 @@ impl Subscriptions {
         self.rooms.get_key_value(room).map(|(name, _)| name)
     }
 
-    /// Returns after how many arrivals a room was subscribed to; `None` if it may not be yet.
-    pub(super) fn active_since(&self, room: &str) -> Option<u64> {
-        match self.rooms.get(room)?.state {
-            State::Active(arrivals) => Some(arrivals),
-            State::Waiting | State::Requested(_) => None,
-        }
+    /// Returns after how many arrivals a room was subscribed to for the first time; `None` if it may not have been yet.
+    pub(super) fn followed_since(&self, room: &str) -> Option<u64> {
+        self.rooms.get(room)?.followed_since
     }
 }
 

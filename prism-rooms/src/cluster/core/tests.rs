@@ -17,6 +17,10 @@ use crate::{
     },
 };
 
+mod gaps;
+mod leaving;
+mod presence;
+
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -204,125 +208,6 @@ fn delays_grow_up_to_two_seconds_and_begin_again_after_a_sound_session() {
 }
 
 #[test]
-fn a_silent_node_counts_as_gone_after_seven_seconds_and_a_heartbeat() {
-    let mut node = Node::with_other();
-    let last = node.next_of_other - 2 * SECOND;
-    node.other = None;
-    assert_eq!(node.run_for(last + 7 * SECOND - node.now), []);
-    assert_eq!(node.run_for(3 * SECOND), [NodeLeft { node: 2 }]);
-    let mut node = Node::with_other();
-    let last = node.next_of_other - 2 * SECOND;
-    node.other = None;
-    node.run_for(last + 9 * SECOND + 210 * MILLISECOND - node.now);
-    assert_eq!(node.core.counts(&node.outbox).nodes, 0);
-}
-
-#[test]
-fn nobody_is_judged_while_this_node_is_ill_itself() {
-    let mut node = Node::with_other();
-    (node.echoes, node.other) = (false, None);
-    assert_eq!(node.run_for(20 * SECOND), [], "until the session is lost");
-    node.lose();
-    node.now += 2 * SECOND;
-    node.connect();
-    node.echoes = true;
-    let healed = node.now;
-    let events = node.run_for(6 * SECOND);
-    assert_eq!(events, [Disconnected { reason: "lost".into() }, Connected]);
-    assert_eq!(node.run_for(4 * SECOND), [NodeLeft { node: 2 }], "{:?}", node.now - healed);
-}
-
-#[test]
-fn a_slow_backplane_makes_nobody_silent() {
-    let mut node = Node::with_other();
-    (node.echoes, node.other) = (false, None);
-    let silent_since = node.now - SECOND;
-    assert_eq!(node.run_for(6 * SECOND + 200 * MILLISECOND), []);
-    assert!(node.now > silent_since + 7 * SECOND && node.core.why_lost(node.now).is_none());
-    // What was published in the meantime arrives late, and that of the other node a little later.
-    node.echoes = true;
-    for payload in node.held_back.split_off(0) {
-        node.core.handle_received(&payload, node.now);
-    }
-    assert_eq!(node.run_for(SECOND), []);
-    node.other = Some((2, 100));
-    assert_eq!(node.run_for(20 * SECOND), []);
-}
-
-#[test]
-fn a_node_that_is_cut_off_for_fourteen_seconds_considers_the_others_gone() {
-    let mut node = Node::with_other();
-    (node.echoes, node.other) = (false, None);
-    node.run_for(20 * SECOND);
-    node.lose();
-    node.events();
-    assert_eq!(node.run_for(4 * SECOND), [], "9 to 12 s after the last echo");
-    let began = node.now;
-    assert_eq!(node.run_for(5 * SECOND), [NodeLeft { node: 2 }]);
-    assert!(node.now > began);
-    node.now += 2 * SECOND;
-    node.connect();
-    (node.echoes, node.other) = (true, Some((2, 100)));
-    assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: 2 }]);
-}
-
-#[test]
-fn a_goodbye_is_final() {
-    let mut node = Node::with_other();
-    node.other = None;
-    node.receive(2, 50, Body::Goodbye);
-    assert_eq!(node.events(), [NodeLeft { node: 2 }]);
-    node.receive(2, 50, Body::Goodbye);
-    node.receive(2, 49, heartbeat(&[]));
-    node.receive(3, 1, Body::Goodbye);
-    assert_eq!(node.events(), []);
-    let counts = node.core.counts(&node.outbox);
-    assert_eq!((counts.nodes, counts.repeated), (0, 2));
-}
-
-#[test]
-fn what_is_missing_is_reported_and_its_room_subscribed_to_again() {
-    let mut node = Node::with_other();
-    node.core.handle_room("tea".into(), true, node.now);
-    for command in node.commands() {
-        if let Command::Subscribe { ticket, .. } = command {
-            node.core.handle_done(ticket, &mut node.outbox);
-        }
-    }
-    let gap = |missed| Gap { node: 2, room: Some("tea".into()), missed };
-    node.receive(2, 50, wake("tea", 3));
-    node.receive(2, 51, wake("tea", 4));
-    assert_eq!(node.events(), []);
-    node.receive(2, 52, wake("tea", 7));
-    assert_eq!(node.events(), [gap(2)]);
-    assert_eq!(node.commands(), [], "messages arrive, so the subscription is sound");
-    node.receive(2, 53, heartbeat(&[("milk", 9), ("tea", 8)]));
-    assert_eq!(node.events(), [gap(1)]);
-    assert!(matches!(&node.commands()[..], [Command::Subscribe { .. }]));
-    node.receive(2, 52, wake("tea", 7));
-    node.receive(2, 60, wake("milk", 9));
-    let delivered = iter::from_fn(|| node.core.poll_incoming()).count();
-    let counts = node.core.counts(&node.outbox);
-    assert_eq!((delivered, counts.received, counts.missed, counts.repeated), (3, 3, 3, 1));
-}
-
-#[test]
-fn what_was_sent_while_a_room_was_not_followed_is_not_missing() {
-    let mut node = Node::with_other();
-    for sequence in [3, 9] {
-        node.core.handle_room("tea".into(), true, node.now);
-        node.run_for(SECOND);
-        node.receive(2, 100 * sequence, wake("tea", sequence));
-        assert_eq!(node.events(), []);
-        assert!(node.core.poll_incoming().is_some());
-        node.core.handle_room("tea".into(), false, node.now);
-        node.other = Some((2, 100 * sequence + 1));
-        node.run_for(6 * SECOND);
-        node.other = None;
-    }
-}
-
-#[test]
 fn a_session_publishes_no_copies_that_the_last_one_has_not_taken() {
     let mut node = Node::with_other();
     node.outbox.push_to_rooms(&["milk", "tea"], Vec::new(), OwnedAction::Wake, node.now);
@@ -379,21 +264,4 @@ fn each_node_answers_a_question_once_and_in_time() {
     let mut alone = Node::new();
     alone.connect();
     assert_eq!(ask(&mut alone).1.try_recv(), count(5, 1, 0));
-}
-
-#[test]
-fn leaving_waits_for_the_goodbye_but_not_for_long() {
-    let mut node = Node::with_other();
-    node.core.handle_leave(&mut node.outbox, node.now);
-    let [Command::Publish { ticket, payload, .. }] = &node.commands()[..] else {
-        panic!("only the goodbye")
-    };
-    assert_eq!(Envelope::decode(payload).unwrap().body, Body::Goodbye);
-    assert!(!node.core.has_left(&node.outbox, node.now));
-    assert!(node.core.has_left(&node.outbox, node.now + SECOND));
-    node.core.handle_done(*ticket, &mut node.outbox);
-    assert!(node.core.has_left(&node.outbox, node.now));
-    let mut alone = Node::new();
-    alone.core.handle_leave(&mut alone.outbox, alone.now);
-    assert!(alone.core.has_left(&alone.outbox, alone.now), "nobody would hear it");
 }

@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ROOMS, STEADY_ROOMS};
-use crate::cluster::{action::OwnedAction, core::Incoming, event::ClusterEvent};
+use crate::cluster::{
+    action::OwnedAction,
+    core::Incoming,
+    envelope::{Body, Envelope},
+    event::ClusterEvent,
+};
 
 /// A room, or everyone.
 pub(super) type Target = Option<&'static str>;
@@ -15,6 +20,8 @@ pub(super) struct Model {
     /// The targets of each message: its sender and its index, and for each target how many were sent there before.
     messages: BTreeMap<(u64, u64), Vec<(Target, u64)>>,
     next_index: BTreeMap<u64, u64>,
+    /// The numbers of the envelopes that each node has sent to each target.
+    numbers: BTreeMap<(u64, Target), Vec<u64>>,
     nodes: BTreeMap<u64, Seen>,
 }
 
@@ -26,6 +33,8 @@ struct Seen {
     /// The last index that arrived of each node.
     last_index: BTreeMap<u64, u64>,
     from: BTreeMap<(u64, Target), Arrived>,
+    /// The highest number that was heard of each node.
+    heard: BTreeMap<u64, u64>,
 }
 
 /// What a node has seen of another one in a room.
@@ -33,6 +42,8 @@ struct Seen {
 struct Arrived {
     /// Of the first message: how many were sent before it, and how many of those were reported as missing.
     first: Option<(u64, u64)>,
+    /// The number of the first heartbeat that has arrived since the room was reached.
+    heartbeat: Option<u64>,
     count: u64,
     reported: u64,
 }
@@ -50,6 +61,29 @@ impl Model {
         }
         self.messages.insert((origin, *index), places);
         format!("{origin} {index}")
+    }
+
+    /// Records the number of the envelope with a message that a node has just sent.
+    pub(super) fn sent(&mut self, origin: u64, targets: &[Target], number: u64) {
+        for target in targets.iter().copied().collect::<BTreeSet<_>>() {
+            self.numbers.entry((origin, target)).or_default().push(number);
+        }
+    }
+
+    /// Records what the backplane brings a node, which has reached these rooms.
+    pub(super) fn hear(&mut self, node: u64, payload: &[u8], reached: &BTreeSet<&'static str>) {
+        let Envelope { origin, number, body } = Envelope::decode(payload).expect("it is valid");
+        let seen = self.nodes.entry(node).or_default();
+        let heard = seen.heard.entry(origin).or_default();
+        if number <= *heard || origin == node {
+            return;
+        }
+        *heard = number;
+        if matches!(body, Body::Heartbeat { .. }) {
+            for room in reached.iter().copied().map(Some) {
+                seen.from.entry((origin, room)).or_default().heartbeat.get_or_insert(number);
+            }
+        }
     }
 
     /// Records that a message has arrived at a node: once, and in the order in which its sender has sent it.
@@ -125,10 +159,16 @@ impl Model {
         let Some(arrived) = self.nodes[&node].from.get(&(other, target)) else {
             panic!("{node} knows of nothing of {other}'s in {target:?}");
         };
+        let sent = self.sent[&(other, target)];
+        let first_number = self.numbers[&(other, target)][0];
+        if arrived.heartbeat.is_some_and(|heartbeat| heartbeat < first_number) {
+            // It has followed the room before the first message was sent.
+            let known = arrived.count + arrived.reported;
+            assert_eq!(sent, known, "of {other}'s at {node} in {target:?}, from the first");
+        }
         let Some((before, reported)) = arrived.first else {
             return assert!(arrived.reported > 0, "the last message is neither here nor missing");
         };
-        let sent = self.sent[&(other, target)];
         let missing = sent - before - arrived.count;
         assert_eq!(
             missing,

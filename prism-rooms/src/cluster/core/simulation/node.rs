@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use prism_driver::PreparedMessage;
 
 use super::{
-    ROOMS,
+    ROOMS, STEADY_ROOMS,
     model::{Model, Target},
 };
 use crate::cluster::{
@@ -23,6 +23,8 @@ pub(super) struct Node {
     pub(super) follows: BTreeSet<&'static str>,
     /// How many messages it has sent.
     pub(super) sent: u64,
+    /// The rooms that it follows from its start, once they are reached.
+    pub(super) reached: BTreeSet<&'static str>,
     pub(super) answer: Option<async_channel::Receiver<bool>>,
 }
 
@@ -38,6 +40,7 @@ impl Node {
             is_cut_off: false,
             follows: BTreeSet::new(),
             sent: 0,
+            reached: BTreeSet::new(),
             answer: None,
         };
         ROOMS[..steady_rooms].iter().for_each(|room| node.follow(room, now));
@@ -62,10 +65,26 @@ impl Node {
         let action =
             OwnedAction::Send { message: PreparedMessage::new(text.as_str()), or_close: false };
         let rooms: Vec<&str> = targets.iter().copied().flatten().collect();
-        if rooms.is_empty() {
-            self.outbox.push_to_everyone(Vec::new(), action, now);
+        let (stamp, _) = if rooms.is_empty() {
+            self.outbox.push_to_everyone(Vec::new(), action, now)
         } else {
-            self.outbox.push_to_rooms(&rooms, Vec::new(), action, now);
+            self.outbox.push_to_rooms(&rooms, Vec::new(), action, now)
+        };
+        model.sent(self.origin, targets, stamp.number);
+    }
+
+    /// Receives what the backplane brings.
+    pub(super) fn receive(&mut self, payload: &[u8], model: &mut Model, now: Duration) {
+        for room in &ROOMS[..STEADY_ROOMS] {
+            if !self.reached.contains(room) {
+                let (sender, answer) = async_channel::bounded(1);
+                self.core.handle_question(room, sender);
+                if answer.try_recv() == Ok(true) {
+                    self.reached.insert(room);
+                }
+            }
         }
+        model.hear(self.origin, payload, &self.reached);
+        self.core.handle_received(payload, now);
     }
 }

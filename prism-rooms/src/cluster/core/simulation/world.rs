@@ -249,7 +249,7 @@ impl World {
         for push in state.pushes.drain(..pushes) {
             match push {
                 Push::Subscribed(ticket) => node.core.handle_done(ticket, &mut node.outbox),
-                Push::Payload(payload) => node.core.handle_received(&payload, self.now),
+                Push::Payload(payload) => node.receive(&payload, &mut self.model, self.now),
             }
             record(node, &mut self.model);
         }

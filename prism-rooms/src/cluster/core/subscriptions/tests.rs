@@ -51,9 +51,9 @@ fn a_room_is_reached_when_its_subscription_is_confirmed() {
     subscriptions.appeared(tea());
     let early = question(&mut subscriptions, "tea");
     assert_eq!(commands(&mut subscriptions, false), ["+r:tea"]);
-    assert!(early.try_recv().is_err() && subscriptions.active_since("tea").is_none());
+    assert!(early.try_recv().is_err() && subscriptions.followed_since("tea").is_none());
     subscriptions.confirmed(1, 7);
-    assert_eq!(subscriptions.active_since("tea"), Some(7));
+    assert_eq!(subscriptions.followed_since("tea"), Some(7));
     assert_eq!(early.try_recv(), Ok(true));
     assert_eq!(question(&mut subscriptions, "tea").try_recv(), Ok(true));
 }
@@ -73,7 +73,7 @@ fn a_vacant_room_is_kept_for_a_moment_and_may_come_back() {
     assert_eq!(subscriptions.expire(NOW + LINGER / 2 + LINGER), [tea()]);
     subscriptions.appeared(tea());
     assert_eq!(commands(&mut subscriptions, true), ["-r:tea", "+r:tea"]);
-    assert!(subscriptions.active_since("tea").is_some());
+    assert!(subscriptions.followed_since("tea").is_some());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_active_room_can_be_subscribed_to_again() {
     assert_eq!(commands(&mut subscriptions, true), ["+r:tea"]);
     subscriptions.repeat("tea");
     assert_eq!(commands(&mut subscriptions, false), ["+r:tea"]);
-    assert!(subscriptions.active_since("tea").is_some(), "it stays active");
+    assert!(subscriptions.followed_since("tea").is_some(), "it stays active");
 }
 
 #[test]

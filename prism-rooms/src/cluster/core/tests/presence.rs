@@ -1,0 +1,66 @@
+//! Which nodes count as there.
+
+use super::*;
+
+#[test]
+fn a_silent_node_counts_as_gone_after_seven_seconds_and_a_heartbeat() {
+    let mut node = Node::with_other();
+    let last = node.next_of_other - 2 * SECOND;
+    node.other = None;
+    assert_eq!(node.run_for(last + 7 * SECOND - node.now), []);
+    assert_eq!(node.run_for(3 * SECOND), [NodeLeft { node: 2 }]);
+    let mut node = Node::with_other();
+    let last = node.next_of_other - 2 * SECOND;
+    node.other = None;
+    node.run_for(last + 9 * SECOND + 210 * MILLISECOND - node.now);
+    assert_eq!(node.core.counts(&node.outbox).nodes, 0);
+}
+
+#[test]
+fn nobody_is_judged_while_this_node_is_ill_itself() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    assert_eq!(node.run_for(20 * SECOND), [], "until the session is lost");
+    node.lose();
+    node.now += 2 * SECOND;
+    node.connect();
+    node.echoes = true;
+    let healed = node.now;
+    let events = node.run_for(6 * SECOND);
+    assert_eq!(events, [Disconnected { reason: "lost".into() }, Connected]);
+    assert_eq!(node.run_for(4 * SECOND), [NodeLeft { node: 2 }], "{:?}", node.now - healed);
+}
+
+#[test]
+fn a_slow_backplane_makes_nobody_silent() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    let silent_since = node.now - SECOND;
+    assert_eq!(node.run_for(6 * SECOND + 200 * MILLISECOND), []);
+    assert!(node.now > silent_since + 7 * SECOND && node.core.why_lost(node.now).is_none());
+    // What was published in the meantime arrives late, and that of the other node a little later.
+    node.echoes = true;
+    for payload in node.held_back.split_off(0) {
+        node.core.handle_received(&payload, node.now);
+    }
+    assert_eq!(node.run_for(SECOND), []);
+    node.other = Some((2, 100));
+    assert_eq!(node.run_for(20 * SECOND), []);
+}
+
+#[test]
+fn a_node_that_is_cut_off_for_fourteen_seconds_considers_the_others_gone() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    node.run_for(20 * SECOND);
+    node.lose();
+    node.events();
+    assert_eq!(node.run_for(4 * SECOND), [], "9 to 12 s after the last echo");
+    let began = node.now;
+    assert_eq!(node.run_for(5 * SECOND), [NodeLeft { node: 2 }]);
+    assert!(node.now > began);
+    node.now += 2 * SECOND;
+    node.connect();
+    (node.echoes, node.other) = (true, Some((2, 100)));
+    assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: 2 }]);
+}
