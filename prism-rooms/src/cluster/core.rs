@@ -130,7 +130,8 @@ impl Core {
         now: Duration,
     ) {
         let others = self.peers.count();
-        let asks = others > 0 && self.health.is_sound() && room.len() <= MAX_NAME;
+        let is_heard = self.health.is_sound() && self.leaves_until.is_none();
+        let asks = others > 0 && is_heard && room.len() <= MAX_NAME;
         if asks && !self.questions.is_full() {
             let number = outbox.push_question(room, now);
             self.questions.ask(number, self.peers.origins(), members, answer_to, now);
@@ -144,6 +145,7 @@ impl Core {
     pub(crate) fn handle_leave(&mut self, outbox: &mut Outbox, now: Duration) {
         if self.leaves_until.is_none() {
             outbox.push_goodbye(now);
+            self.health.leave();
             self.leaves_until = Some(now + MAX_GOODBYE);
         }
     }

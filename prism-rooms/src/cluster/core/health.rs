@@ -36,6 +36,8 @@ pub(super) struct Health {
     /// The heartbeats of this session that have not come back: their numbers, and when they were sent.
     unanswered: VecDeque<(u64, Duration)>,
     next_heartbeat: Duration,
+    /// Whether no heartbeats follow, because the node leaves.
+    is_leaving: bool,
     /// Whether a heartbeat of this session has come back.
     is_sound: bool,
     last_echo: Duration,
@@ -64,6 +66,7 @@ impl Health {
             failures: 0,
             unanswered: VecDeque::new(),
             next_heartbeat: now,
+            is_leaving: false,
             is_sound: false,
             last_echo: now,
             random: seed,
@@ -116,7 +119,12 @@ impl Health {
     }
 
     pub(super) fn is_heartbeat_due(&self, now: Duration) -> bool {
-        self.is_up() && self.next_heartbeat <= now
+        self.is_up() && !self.is_leaving && self.next_heartbeat <= now
+    }
+
+    /// Records that the node leaves: it sends no heartbeats any more.
+    pub(super) const fn leave(&mut self) {
+        self.is_leaving = true;
     }
 
     pub(super) fn heartbeat_sent(&mut self, number: u64, now: Duration) {
@@ -155,7 +163,8 @@ impl Health {
             Phase::Down { until } => Some(until),
             Phase::Connecting { since } => Some(since + MAX_CONNECTING),
             Phase::Up => {
-                [Some(self.next_heartbeat), self.echo_deadline()].into_iter().flatten().min()
+                let heartbeat = (!self.is_leaving).then_some(self.next_heartbeat);
+                [heartbeat, self.echo_deadline()].into_iter().flatten().min()
             }
         };
         let cut_off = Some(self.last_echo + MAX_ILLNESS).filter(|cut_off| *cut_off > now);

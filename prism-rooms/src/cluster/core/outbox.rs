@@ -157,6 +157,8 @@ impl Outbox {
     }
 
     /// Adds a heartbeat, or several if very many rooms are to be mentioned. Returns the number of the last one.
+    ///
+    /// None is added after a goodbye.
     pub(crate) fn push_heartbeat(&mut self, now: Duration) -> u64 {
         let mut number = 0;
         for _ in 0..MAX_HEARTBEATS {
@@ -197,6 +199,9 @@ impl Outbox {
     }
 
     fn push(&mut self, number: u64, body: Contents, now: Duration) {
+        if self.is_closed {
+            return; // whatever it is, others would take it for a sign of life
+        }
         let (size, body) = (body.size(), Arc::new(body));
         let entry = Entry { number, pushed: now, size, body, unconfirmed: 0 };
         self.bytes += entry.size;

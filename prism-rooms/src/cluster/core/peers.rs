@@ -17,6 +17,8 @@ pub(super) struct Peers {
 pub(super) struct Peer {
     /// Whether it belongs to the cluster, as far as is known here. Otherwise it has left.
     is_present: bool,
+    /// Whether it has left for good. What arrives later was sent before.
+    has_said_goodbye: bool,
     /// When something of it last arrived.
     heard: Duration,
     /// The number of the last envelope that arrived.
@@ -37,7 +39,7 @@ pub(super) enum Heard {
         /// Whether the sender was absent until now.
         joined: bool,
     },
-    /// The envelope, or a later one, has arrived before.
+    /// The envelope, or a later one, has arrived before. After a goodbye, this is said of all.
     Repeated,
     /// There are too many nodes.
     Refused,
@@ -47,7 +49,7 @@ impl Peers {
     /// Records that an envelope of a node has arrived.
     pub(super) fn hear(&mut self, origin: u64, number: u64, now: Duration) -> Heard {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
-            if number <= peer.number {
+            if number <= peer.number || peer.has_said_goodbye {
                 return Heard::Repeated;
             }
             (peer.number, peer.heard) = (number, now);
@@ -57,9 +59,15 @@ impl Peers {
         if self.by_origin.len() >= MAX_PEERS && !self.forget_one() {
             return Heard::Refused;
         }
-        let rooms = HashMap::new();
-        let peer =
-            Peer { is_present: true, heard: now, number, heartbeat: (0, 0), everyone: None, rooms };
+        let peer = Peer {
+            is_present: true,
+            has_said_goodbye: false,
+            heard: now,
+            number,
+            heartbeat: (0, 0),
+            everyone: None,
+            rooms: HashMap::new(),
+        };
         self.by_origin.insert(origin, peer);
         Heard::New { joined: true }
     }
@@ -67,6 +75,7 @@ impl Peers {
     /// Records that a node has said goodbye, after which it sends nothing. Returns whether it was present.
     pub(super) fn say_goodbye(&mut self, origin: u64) -> bool {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
+            peer.has_said_goodbye = true;
             peer.rooms = HashMap::new();
         }
         self.leave(origin)

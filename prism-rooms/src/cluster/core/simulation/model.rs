@@ -35,6 +35,8 @@ struct Seen {
     from: BTreeMap<(u64, Target), Arrived>,
     /// The highest number that was heard of each node.
     heard: BTreeMap<u64, u64>,
+    /// The nodes that have said goodbye.
+    gone: BTreeSet<u64>,
 }
 
 /// What a node has seen of another one in a room.
@@ -79,6 +81,10 @@ impl Model {
             return;
         }
         *heard = number;
+        assert!(!seen.gone.contains(&origin), "{origin} has said goodbye to {node}, and then more");
+        if body == Body::Goodbye {
+            seen.gone.insert(origin);
+        }
         if matches!(body, Body::Heartbeat { .. }) {
             for room in reached.iter().copied().map(Some) {
                 seen.from.entry((origin, room)).or_default().heartbeat.get_or_insert(number);
@@ -123,6 +129,7 @@ impl Model {
                 seen.connected = false;
             }
             ClusterEvent::NodeJoined { node: other } => {
+                assert!(!seen.gone.contains(other), "{other} has said goodbye to {node}");
                 assert!(seen.present.insert(*other), "{other} was present for {node}");
             }
             ClusterEvent::NodeLeft { node: other } => {

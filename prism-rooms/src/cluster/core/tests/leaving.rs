@@ -11,9 +11,29 @@ fn a_goodbye_is_final() {
     node.receive(2, 50, Body::Goodbye);
     node.receive(2, 49, heartbeat(&[]));
     node.receive(3, 1, Body::Goodbye);
+    node.receive(2, 51, heartbeat(&[]));
+    node.receive(3, 2, wake("tea", 1));
     assert_eq!(node.events(), []);
     let counts = node.core.counts(&node.outbox);
-    assert_eq!((counts.nodes, counts.repeated), (0, 2));
+    assert_eq!((counts.nodes, counts.repeated), (0, 4));
+}
+
+#[test]
+fn a_node_that_leaves_is_silent_after_its_goodbye() {
+    let mut node = Node::with_other();
+    node.core.handle_leave(&mut node.outbox, node.now);
+    node.echoes = false;
+    node.outbox.push_answer(2, 1, 5, node.now);
+    let (sender, answer) = async_channel::bounded(1);
+    node.core.handle_count("tea", 5, sender, &mut node.outbox, node.now);
+    let unanswered = MemberCount { members: 5, nodes: 1, unanswered: 1 };
+    assert_eq!(answer.try_recv(), Ok(unanswered));
+    node.receive(3, 1, heartbeat(&[])); // it would be answered soon
+    node.run_for(SECOND);
+    let bodies = node.held_back.iter().map(|payload| Envelope::decode(payload).unwrap().body);
+    assert_eq!(bodies.collect::<Vec<_>>(), [Body::Goodbye]);
+    let deadline = node.core.next_deadline(node.now);
+    assert!(deadline.is_some_and(|deadline| deadline >= node.now), "the task would spin");
 }
 
 #[test]
