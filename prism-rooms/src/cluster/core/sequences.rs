@@ -4,14 +4,16 @@
 //! just sent to is mentioned twice, as soon as possible. All others are mentioned in rotation: a node that was cut off
 //! for minutes still learns what it has missed.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 
 use crate::cluster::envelope::{MAX_HEARTBEAT_ROOMS, Position};
 
-/// The most rooms whose numbers are kept: some 10 MB.
+/// The most rooms whose numbers are kept.
 const MAX_COUNTED: usize = 1 << 16;
+/// The most bytes of their names. A name may have 1 KiB, but few have.
+const MAX_NAMES: usize = 4 << 20;
 /// How long a room's number is kept after the last envelope to it.
 const KEPT: Duration = Duration::from_secs(20 * 60);
 /// How often a room that was sent to is mentioned as soon as possible.
@@ -25,8 +27,11 @@ const EXAMINED: usize = 1024;
 pub(super) struct Sequences {
     everyone: Position,
     rooms: IndexMap<Arc<str>, Sequence>,
-    /// The rooms to mention as soon as possible. Some may have been forgotten in the meantime.
-    fresh: VecDeque<Arc<str>>,
+    /// How many bytes their names have.
+    names: usize,
+    /// The rooms to mention as soon as possible, in the order of their turns.
+    fresh: BTreeMap<u64, Arc<str>>,
+    next_turn: u64,
     /// The index of the room at which the rotation goes on.
     rotation: usize,
 }
@@ -34,7 +39,8 @@ pub(super) struct Sequences {
 struct Sequence {
     position: Position,
     used: Duration,
-    mentions_left: u8,
+    /// Its turn among the rooms to mention as soon as possible, and how often it is to be mentioned there.
+    fresh: Option<(u64, u8)>,
 }
 
 impl Sequences {
@@ -55,20 +61,24 @@ impl Sequences {
         now: Duration,
     ) -> (Arc<str>, Position) {
         if !self.rooms.contains_key(room) {
-            if self.rooms.len() >= MAX_COUNTED {
+            while !self.rooms.is_empty()
+                && (self.rooms.len() >= MAX_COUNTED || self.names + room.len() > MAX_NAMES)
+            {
                 self.forget_one();
             }
             // Numbers increase, so a room that was forgotten gets a higher generation.
             let position = Position { generation: number, sequence: 0 };
-            self.rooms.insert(room.into(), Sequence { position, used: now, mentions_left: 0 });
+            self.names += room.len();
+            self.rooms.insert(room.into(), Sequence { position, used: now, fresh: None });
         }
         let (_, room, sequence) = self.rooms.get_full_mut(room).expect("it is in there now");
         sequence.position.sequence += 1;
         sequence.used = now;
-        if sequence.mentions_left == 0 {
-            self.fresh.push_back(room.clone());
+        let turn = sequence.fresh.map_or(self.next_turn, |(turn, _)| turn);
+        if sequence.fresh.replace((turn, MENTIONS)).is_none() {
+            self.next_turn += 1;
+            self.fresh.insert(turn, room.clone());
         }
-        sequence.mentions_left = MENTIONS;
         (room.clone(), sequence.position)
     }
 
@@ -80,12 +90,14 @@ impl Sequences {
     pub(super) fn mentions(&mut self, now: Duration) -> Vec<(Arc<str>, Position)> {
         let mut mentions = Vec::new();
         for _ in 0..self.fresh.len().min(MAX_HEARTBEAT_ROOMS - ROTATION) {
-            let Some(room) = self.fresh.pop_front() else { break };
+            let Some((_, room)) = self.fresh.pop_first() else { break };
             let Some(sequence) = self.rooms.get_mut(&room) else { continue };
-            sequence.mentions_left = sequence.mentions_left.saturating_sub(1);
             mentions.push((room.clone(), sequence.position));
-            if sequence.mentions_left > 0 {
-                self.fresh.push_back(room);
+            let mentions_left = sequence.fresh.take().map_or(0, |(_, mentions)| mentions - 1);
+            if mentions_left > 0 {
+                sequence.fresh = Some((self.next_turn, mentions_left));
+                self.fresh.insert(self.next_turn, room);
+                self.next_turn += 1;
             }
         }
         let mentioned = mentions.len();
@@ -97,10 +109,10 @@ impl Sequences {
             }
             let Some((room, sequence)) = self.rooms.get_index(self.rotation) else { break };
             if sequence.used + KEPT < now {
-                self.rooms.swap_remove_index(self.rotation);
+                self.forget(self.rotation);
                 continue;
             }
-            if sequence.mentions_left == 0 {
+            if sequence.fresh.is_none() {
                 mentions.push((room.clone(), sequence.position));
             }
             self.rotation += 1;
@@ -119,11 +131,20 @@ impl Sequences {
     fn forget_one(&mut self) {
         let candidates = (0..16).map(|n| (self.rotation + n) % self.rooms.len());
         if let Some(oldest) = candidates.min_by_key(|index| self.rooms[*index].used) {
-            self.rooms.swap_remove_index(oldest);
+            self.forget(oldest);
         }
         self.rotation += 1;
         if self.rotation >= self.rooms.len() {
             self.rotation = 0;
+        }
+    }
+
+    fn forget(&mut self, index: usize) {
+        if let Some((room, sequence)) = self.rooms.swap_remove_index(index) {
+            self.names -= room.len();
+            if let Some((turn, _)) = sequence.fresh {
+                self.fresh.remove(&turn);
+            }
         }
     }
 }
@@ -132,7 +153,8 @@ impl Sequences {
 mod tests {
     use std::time::Duration;
 
-    use super::{KEPT, MAX_COUNTED, Sequences};
+    use super::{KEPT, MAX_COUNTED, MAX_NAMES, Sequences};
+    use crate::cluster::envelope::MAX_NAME;
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -192,5 +214,33 @@ mod tests {
             sequences.next_to_room(&n.to_string(), n + 1, Duration::from_nanos(n));
         }
         assert_eq!(sequences.rooms.len(), MAX_COUNTED);
+    }
+
+    #[test]
+    fn rooms_to_mention_are_bounded_without_heartbeats() {
+        let mut sequences = Sequences::default();
+        let mut number = 0;
+        for _ in 0..3 {
+            for n in 0..MAX_COUNTED + 1000 {
+                number += 1;
+                sequences.next_to_room(&n.to_string(), number, NOW);
+            }
+        }
+        assert!(sequences.fresh.len() <= MAX_COUNTED, "{}", sequences.fresh.len());
+        while sequences.has_fresh() {
+            sequences.mentions(NOW);
+        }
+    }
+
+    #[test]
+    fn long_names_are_bounded_by_their_bytes() {
+        let mut sequences = Sequences::default();
+        for number in 1..10_000 {
+            sequences.next_to_room(&format!("{number:0width$}", width = MAX_NAME), number, NOW);
+        }
+        let all: usize = sequences.rooms.keys().map(|name| name.len()).sum();
+        assert_eq!(all, sequences.names);
+        assert!((MAX_NAMES - MAX_NAME..=MAX_NAMES).contains(&all), "{all}");
+        assert!(sequences.fresh.len() <= sequences.rooms.len());
     }
 }
