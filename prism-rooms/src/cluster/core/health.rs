@@ -153,7 +153,7 @@ impl Health {
         Some(Echo { is_first, was_slow })
     }
 
-    /// Returns since when others count as gone, because nothing has come back for so long.
+    /// Returns whether others count as gone, because nothing has come back for so long.
     pub(super) fn is_cut_off(&self, now: Duration) -> bool {
         self.last_echo + MAX_ILLNESS <= now
     }

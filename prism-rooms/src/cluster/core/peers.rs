@@ -46,21 +46,28 @@ pub(super) enum Heard {
 }
 
 impl Peers {
-    /// Records that an envelope of a node has arrived.
-    pub(super) fn hear(&mut self, origin: u64, number: u64, now: Duration) -> Heard {
+    /// Records that an envelope of a node has arrived. If it was absent, it joins, or may [later](Self::admit).
+    pub(super) fn hear(
+        &mut self,
+        origin: u64,
+        number: u64,
+        may_join: bool,
+        now: Duration,
+    ) -> Heard {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
             if number <= peer.number || peer.has_said_goodbye {
                 return Heard::Repeated;
             }
             (peer.number, peer.heard) = (number, now);
-            let joined = !std::mem::replace(&mut peer.is_present, true);
+            let joined = may_join && !peer.is_present;
+            peer.is_present |= may_join;
             return Heard::New { joined };
         }
         if self.by_origin.len() >= MAX_PEERS && !self.forget_one() {
             return Heard::Refused;
         }
         let peer = Peer {
-            is_present: true,
+            is_present: may_join,
             has_said_goodbye: false,
             heard: now,
             number,
@@ -69,7 +76,20 @@ impl Peers {
             rooms: HashMap::new(),
         };
         self.by_origin.insert(origin, peer);
-        Heard::New { joined: true }
+        Heard::New { joined: may_join }
+    }
+
+    /// Makes the absent nodes join of which something has arrived in the `last` so much time. Returns them in order.
+    pub(super) fn admit(&mut self, last: Duration, now: Duration) -> Vec<u64> {
+        let mut joined = Vec::new();
+        for (origin, peer) in &mut self.by_origin {
+            if !peer.is_present && !peer.has_said_goodbye && peer.heard + last > now {
+                peer.is_present = true;
+                joined.push(*origin);
+            }
+        }
+        joined.sort_unstable();
+        joined
     }
 
     /// Records that a node has said goodbye, after which it sends nothing. Returns whether it was present.
@@ -95,7 +115,7 @@ impl Peers {
 
     /// Gives every node that is present the time to be heard: none counts as silent since before `moment`.
     pub(super) fn excuse_until(&mut self, moment: Duration) {
-        for peer in self.by_origin.values_mut() {
+        for peer in self.by_origin.values_mut().filter(|peer| peer.is_present) {
             peer.heard = peer.heard.max(moment);
         }
     }
@@ -216,7 +236,7 @@ fn advance(last: &mut Option<Position>, position: Position) -> u64 {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use super::{Heard, MAX_PEERS, Peers, Position};
+    use super::{Heard, MAX_PEERS, Peers, Position, REMEMBERED};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -227,19 +247,19 @@ mod tests {
     #[test]
     fn numbers_show_what_was_heard_before_even_after_a_node_has_left() {
         let mut peers = Peers::default();
-        assert_eq!(peers.hear(7, 5, NOW), Heard::New { joined: true });
-        assert_eq!(peers.hear(7, 5, NOW), Heard::Repeated);
+        assert_eq!(peers.hear(7, 5, true, NOW), Heard::New { joined: true });
+        assert_eq!(peers.hear(7, 5, true, NOW), Heard::Repeated);
         assert!(peers.leave(7) && !peers.leave(7));
-        assert_eq!(peers.hear(7, 4, NOW), Heard::Repeated);
+        assert_eq!(peers.hear(7, 4, true, NOW), Heard::Repeated);
         assert_eq!(peers.count(), 0);
-        assert_eq!(peers.hear(7, 6, NOW), Heard::New { joined: true });
-        assert_eq!(peers.hear(7, 7, NOW), Heard::New { joined: false });
+        assert_eq!(peers.hear(7, 6, true, NOW), Heard::New { joined: true });
+        assert_eq!(peers.hear(7, 7, true, NOW), Heard::New { joined: false });
     }
 
     #[test]
     fn positions_show_what_is_missing() {
         let mut peers = Peers::default();
-        peers.hear(7, 1, NOW);
+        peers.hear(7, 1, true, NOW);
         let peer = peers.get_mut(7).unwrap();
         let tea: Arc<str> = "tea".into();
         let (not_yet, since) = (None, Some(0));
@@ -260,7 +280,7 @@ mod tests {
     #[test]
     fn what_a_node_counts_after_a_heartbeat_counts_from_the_start() {
         let mut peers = Peers::default();
-        peers.hear(7, 1, NOW);
+        peers.hear(7, 1, true, NOW);
         let peer = peers.get_mut(7).unwrap();
         peer.heartbeat_arrived(20, 5);
         let mut missing = |room: &str, generation, followed_since| {
@@ -272,13 +292,39 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_was_heard_when_it_could_not_join_may_do_so_later() {
+        let mut peers = Peers::default();
+        let second = Duration::from_secs(1);
+        for (origin, heard) in [(6, NOW), (7, NOW + 2 * second), (8, NOW + 2 * second)] {
+            assert_eq!(peers.hear(origin, 5, false, heard), Heard::New { joined: false });
+        }
+        assert!(!peers.say_goodbye(8));
+        assert_eq!(peers.count(), 0);
+        let now = NOW + 5 * second;
+        assert_eq!(peers.admit(4 * second, now), [7]);
+        assert!(peers.admit(4 * second, now).is_empty());
+        assert_eq!(peers.hear(6, 6, true, NOW + 3 * second), Heard::New { joined: true });
+    }
+
+    #[test]
+    fn a_node_that_has_left_is_forgotten_although_others_are_excused() {
+        let mut peers = Peers::default();
+        peers.hear(7, 5, true, NOW);
+        peers.hear(8, 5, true, NOW);
+        peers.leave(7);
+        peers.excuse_until(NOW + REMEMBERED);
+        peers.forget_old(NOW + REMEMBERED + Duration::from_secs(1));
+        assert!(peers.get_mut(7).is_none() && peers.get_mut(8).is_some());
+    }
+
+    #[test]
     fn the_number_of_nodes_is_bounded() {
         let mut peers = Peers::default();
         for origin in 0..MAX_PEERS as u64 {
-            assert_eq!(peers.hear(origin, 1, NOW), Heard::New { joined: true });
+            assert_eq!(peers.hear(origin, 1, true, NOW), Heard::New { joined: true });
         }
-        assert_eq!(peers.hear(u64::MAX, 1, NOW), Heard::Refused);
+        assert_eq!(peers.hear(u64::MAX, 1, true, NOW), Heard::Refused);
         peers.leave(0);
-        assert_eq!(peers.hear(u64::MAX, 1, NOW), Heard::New { joined: true });
+        assert_eq!(peers.hear(u64::MAX, 1, true, NOW), Heard::New { joined: true });
     }
 }

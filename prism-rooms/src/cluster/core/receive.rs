@@ -26,7 +26,9 @@ impl Core {
             return;
         }
         self.arrivals += 1;
-        let joined = match self.peers.hear(origin, number, now) {
+        // Until this node's own heartbeat has come back, who is there is not known.
+        let may_join = self.health.is_sound() && !self.health.is_cut_off(now);
+        let joined = match self.peers.hear(origin, number, may_join, now) {
             Heard::New { joined } => joined,
             Heard::Repeated => return self.counts.repeated += 1,
             Heard::Refused => return self.counts.refused += 1,
@@ -38,8 +40,7 @@ impl Core {
             return;
         }
         if joined {
-            self.events.push_back(ClusterEvent::NodeJoined { node: origin });
-            self.health.hasten_heartbeat(now);
+            self.welcome(origin, now);
         }
         match body {
             Body::Heartbeat { everyone, rooms } => {
@@ -66,8 +67,17 @@ impl Core {
         } else if echo.was_slow {
             self.peers.excuse_until(now.saturating_sub(MAX_SILENCE - GRACE));
         }
-        let Some(long_ago) = now.checked_sub(MAX_SILENCE) else { return };
-        self.consider_gone(self.peers.silent_since(long_ago));
+        if let Some(long_ago) = now.checked_sub(MAX_SILENCE) {
+            self.consider_gone(self.peers.silent_since(long_ago));
+        }
+        for node in self.peers.admit(MAX_SILENCE, now) {
+            self.welcome(node, now);
+        }
+    }
+
+    fn welcome(&mut self, node: u64, now: Duration) {
+        self.events.push_back(ClusterEvent::NodeJoined { node });
+        self.health.hasten_heartbeat(now);
     }
 
     fn handle_heartbeat(&mut self, origin: u64, everyone: Position, rooms: &[RoomPosition<'_>]) {

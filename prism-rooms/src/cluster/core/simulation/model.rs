@@ -130,6 +130,7 @@ impl Model {
             }
             ClusterEvent::NodeJoined { node: other } => {
                 assert!(!seen.gone.contains(other), "{other} has said goodbye to {node}");
+                assert!(seen.connected, "{node} is cut off, but says that {other} is there");
                 assert!(seen.present.insert(*other), "{other} was present for {node}");
             }
             ClusterEvent::NodeLeft { node: other } => {

@@ -64,3 +64,39 @@ fn a_node_that_is_cut_off_for_fourteen_seconds_considers_the_others_gone() {
     (node.echoes, node.other) = (true, Some((2, 100)));
     assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: 2 }]);
 }
+
+#[test]
+fn who_is_there_is_said_once_an_own_heartbeat_has_come_back() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    node.run_for(20 * SECOND);
+    node.lose();
+    node.events();
+    node.now += 20 * SECOND;
+    node.core.handle_timeout(&mut node.outbox, node.now);
+    assert_eq!(node.events(), [NodeLeft { node: 2 }]);
+    // The other node is heard, and a new one, but this one may still be deaf to itself.
+    node.other = Some((2, 100));
+    node.next_of_other = node.now;
+    node.connect();
+    node.held_back.clear();
+    node.receive(3, 1, heartbeat(&[]));
+    assert_eq!(node.run_for(3 * SECOND), []);
+    assert_eq!(node.core.counts(&node.outbox).nodes, 0);
+    let heartbeat = node.held_back.pop().unwrap();
+    node.core.handle_received(&heartbeat, node.now);
+    assert_eq!(node.events(), [Connected, NodeJoined { node: 2 }, NodeJoined { node: 3 }]);
+}
+
+#[test]
+fn a_node_that_is_heard_first_joins_with_the_first_heartbeat_that_comes_back() {
+    let mut node = Node::new();
+    node.echoes = false;
+    node.connect();
+    node.run_for(10 * MILLISECOND);
+    node.receive(2, 1, heartbeat(&[]));
+    assert_eq!(node.events(), []);
+    let heartbeat = node.held_back.pop().unwrap();
+    node.core.handle_received(&heartbeat, node.now);
+    assert_eq!(node.events(), [Connected, NodeJoined { node: 2 }]);
+}
