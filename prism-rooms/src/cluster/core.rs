@@ -141,7 +141,7 @@ impl Core {
         }
     }
 
-    /// Handles that the node leaves. It says goodbye, unless nobody would hear that.
+    /// Handles that the node leaves: it publishes what waits, and says goodbye.
     pub(crate) fn handle_leave(&mut self, outbox: &mut Outbox, now: Duration) {
         if self.leaves_until.is_none() {
             outbox.push_goodbye(now);
@@ -152,8 +152,7 @@ impl Core {
 
     /// Returns whether the node has left.
     pub(crate) fn has_left(&self, outbox: &Outbox, now: Duration) -> bool {
-        self.leaves_until
-            .is_some_and(|until| !self.health.is_sound() || outbox.is_empty() || until <= now)
+        self.leaves_until.is_some_and(|until| outbox.is_empty() || until <= now)
     }
 
     // ---- what happens to the session
@@ -190,7 +189,8 @@ impl Core {
         self.copies.clear();
         self.subscriptions.session_ended();
         outbox.session_ended();
-        if self.health.session_ended(now) {
+        // A session that ends because the node leaves is not news.
+        if self.health.session_ended(now) && self.leaves_until.is_none() {
             self.events.push_back(ClusterEvent::Disconnected { reason });
         }
     }

@@ -48,7 +48,20 @@ fn leaving_waits_for_the_goodbye_but_not_for_long() {
     assert!(node.core.has_left(&node.outbox, node.now + SECOND));
     node.core.handle_done(*ticket, &mut node.outbox);
     assert!(node.core.has_left(&node.outbox, node.now));
-    let mut alone = Node::new();
-    alone.core.handle_leave(&mut alone.outbox, alone.now);
-    assert!(alone.core.has_left(&alone.outbox, alone.now), "nobody would hear it");
+    node.lose();
+    assert_eq!(node.events(), [], "it was to end");
+}
+
+#[test]
+fn a_node_that_leaves_before_it_has_heard_itself_still_publishes() {
+    let mut node = Node::new();
+    node.outbox.push_to_rooms(&["tea"], Vec::new(), OwnedAction::Wake, node.now);
+    node.core.handle_leave(&mut node.outbox, node.now);
+    assert!(!node.core.has_left(&node.outbox, node.now), "a session may come");
+    assert!(node.core.has_left(&node.outbox, node.now + SECOND));
+    node.connect();
+    assert!(!node.core.has_left(&node.outbox, node.now));
+    node.run_for(10 * MILLISECOND);
+    assert!(node.core.has_left(&node.outbox, node.now));
+    assert_eq!((node.outbox.published(), node.outbox.missed()), (1, 0));
 }
