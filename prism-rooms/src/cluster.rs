@@ -19,6 +19,7 @@ pub(crate) mod core;
 mod envelope;
 pub(crate) mod event;
 mod run;
+mod served;
 pub(crate) mod shared;
 
 use self::{
@@ -94,12 +95,10 @@ impl Cluster {
         let shared = Arc::new(shared);
         let rooms = Rooms::in_cluster(options, shared.clone());
         let (runs, left) = async_channel::bounded(1);
-        let task = ClusterTask::new(runtime.clone(), shared.clone(), signals, rooms.downgrade());
+        let membership = rooms.downgrade();
+        let task = ClusterTask::new(runtime.clone(), shared.clone(), signals, runs, membership);
         // In batches, because most of what it does is to send to many members.
-        runtime.spawn(in_batches(async move {
-            task.run(backplane).await;
-            drop(runs);
-        }));
+        runtime.spawn(in_batches(task.run(backplane)));
         Self { rooms, shared, left }
     }
 

@@ -12,17 +12,17 @@ use prism_test::{Received, Sim};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Nodes, each with a server.
-struct World {
-    sim: Sim,
+pub(crate) struct World {
+    pub(crate) sim: Sim,
     broker: MemoryBroker,
-    nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
 }
 
-struct Node {
-    backplane: MemoryBackplane,
-    cluster: Cluster,
-    rooms: Rooms,
-    events: ClusterEvents,
+pub(crate) struct Node {
+    pub(crate) backplane: MemoryBackplane,
+    pub(crate) cluster: Cluster,
+    pub(crate) rooms: Rooms,
+    pub(crate) events: ClusterEvents,
 }
 
 /// Lets each connection join the room in its path, and sends what it says to that room.
@@ -44,7 +44,7 @@ impl Handler for Chat {
 }
 
 impl World {
-    fn new(nodes: usize) -> Self {
+    pub(crate) fn new(nodes: usize) -> Self {
         let mut world = Self { sim: Sim::new(), broker: MemoryBroker::new(), nodes: Vec::new() };
         (0..nodes).for_each(|_| world.add_node());
         world
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// Connects to a node, and waits until what others send to the room arrives there.
-    async fn join(&self, node: usize, room: &str) -> Socket {
+    pub(crate) async fn join(&self, node: usize, room: &str) -> Socket {
         let url = format!("ws://node{node}.example/{room}?reached");
         let client = self.sim.client(&url).connect().await.unwrap();
         assert_eq!(next(&client).await, "reached");

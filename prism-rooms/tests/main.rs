@@ -1,6 +1,7 @@
 //! The scenarios of rooms and presence, one file a topic. They are one binary, because linking is slower than the tests.
 
 mod cluster;
+mod cluster_faults;
 mod cluster_threads;
 mod common;
 mod compression;

@@ -285,6 +285,12 @@ impl Core {
         }
     }
 
+    /// Drops what those wait for who have asked something. The caller holds wake-ups.
+    pub(crate) fn close(&mut self) {
+        self.subscriptions = Subscriptions::default();
+        self.questions = Questions::default();
+    }
+
     fn consider_gone(&mut self, origins: Vec<u64>) {
         for node in origins {
             self.peers.leave(node);

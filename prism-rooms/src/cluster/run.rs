@@ -2,20 +2,17 @@
 
 use std::{
     iter,
-    panic::AssertUnwindSafe,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use async_channel::Receiver;
-use futures_lite::{
-    FutureExt,
-    future::{or, pending, yield_now},
-};
-use prism_driver::{Connection, Deferring, Runtime, hold_wakeups};
+use async_channel::{Receiver, Sender};
+use futures_lite::future::{or, pending, yield_now};
+use prism_driver::{Connection, Deferring, Runtime, contain, hold_wakeups};
 
 use super::{
     core::{Core, Question},
+    served::Served,
     shared::Shared,
 };
 use crate::{
@@ -28,6 +25,8 @@ pub(super) struct ClusterTask<R> {
     core: Core,
     shared: Arc<Shared>,
     signals: Receiver<()>,
+    /// Closed when the node has left.
+    runs: Sender<()>,
     /// It holds the cluster, not the other way round.
     membership: Weak<Membership<Connection>>,
 }
@@ -35,7 +34,10 @@ pub(super) struct ClusterTask<R> {
 /// However the task ends, also with its runtime.
 impl<R> Drop for ClusterTask<R> {
     fn drop(&mut self) {
+        let _wakeups = hold_wakeups(); // a channel that is closed wakes its receivers under its lock
         self.shared.close();
+        self.core.close();
+        self.runs.close();
     }
 }
 
@@ -44,10 +46,11 @@ impl<R: Runtime> ClusterTask<R> {
         runtime: R,
         shared: Arc<Shared>,
         signals: Receiver<()>,
+        runs: Sender<()>,
         membership: Weak<Membership<Connection>>,
     ) -> Self {
         let core = Core::new(shared.origin, runtime.now());
-        Self { runtime, core, shared, signals, membership }
+        Self { runtime, core, shared, signals, runs, membership }
     }
 
     /// Runs until the node has left.
@@ -62,20 +65,14 @@ impl<R: Runtime> ClusterTask<R> {
                 self.wait().await;
             }
         }
+        contain(|| drop(backplane));
     }
 
     /// Serves a session, and returns why it has ended.
     async fn serve(&mut self, backplane: &impl Backplane) -> String {
         let session = Session::new(self.shared.signal());
-        let served = AssertUnwindSafe(backplane.serve(&session)).catch_unwind();
-        let served = async {
-            match served.await {
-                Ok(reason) => reason.to_string(),
-                Err(_) => "the backplane has panicked".to_owned(),
-            }
-        };
         // The backplane goes first, so that what it receives is delivered in the same poll.
-        let reason = or(served, self.attach(&session)).await;
+        let reason = or(Served::new(backplane, &session), self.attach(&session)).await;
         self.advance(Some(&session)); // what has arrived at last
         reason
     }
