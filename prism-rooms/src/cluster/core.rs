@@ -55,8 +55,8 @@ pub(crate) struct Core {
     asked: VecDeque<Question>,
     /// Whether the session has yet to subscribe to the channels of all nodes and of this one.
     is_new: bool,
-    /// The copies of the last envelope that the session has yet to publish.
-    copies: VecDeque<Command>,
+    /// The number and the bytes of the last envelope that the session was given: it may get more copies.
+    encoded: (u64, Bytes),
     incoming: VecDeque<Incoming>,
     events: VecDeque<ClusterEvent>,
     counts: ClusterCounts,
@@ -95,7 +95,7 @@ impl Core {
             questions: Questions::default(),
             asked: VecDeque::new(),
             is_new: false,
-            copies: VecDeque::new(),
+            encoded: (0, Bytes::new()),
             incoming: VecDeque::new(),
             events: VecDeque::new(),
             counts: ClusterCounts::default(),
@@ -186,7 +186,6 @@ impl Core {
         outbox: &mut Outbox,
         now: Duration,
     ) {
-        self.copies.clear();
         self.subscriptions.session_ended();
         outbox.session_ended();
         // A session that ends because the node leaves is not news.
@@ -251,14 +250,13 @@ impl Core {
         if let Some(command) = self.subscriptions.next_command() {
             return Some(command);
         }
-        if self.copies.is_empty() {
-            let next = next_to_publish()?;
-            let (payload, ticket) =
-                (Bytes::from(next.encode()), Ticket(TicketKind::Publish(next.number())));
-            let copy = |channel| Command::Publish { channel, payload: payload.clone(), ticket };
-            self.copies.extend(next.channels().into_iter().map(copy));
+        let next = next_to_publish()?;
+        if self.encoded.0 != next.number() {
+            self.encoded = (next.number(), next.encode().into());
         }
-        self.copies.pop_front()
+        let payload = self.encoded.1.clone();
+        let ticket = Ticket(TicketKind::Publish(next.number()));
+        Some(Command::Publish { channel: next.channel(), payload, ticket })
     }
 
     /// Returns the next broadcast for members of this node.

@@ -4,6 +4,9 @@
 //!   first ──► │ given to the session, not confirmed │ waiting │ ◄── push
 //! ```
 //!
+//! An envelope for several rooms is published on the channel of each. Each copy counts by itself for what a session has at
+//! a time, so a session may have some copies only of the last envelope that it was given.
+//!
 //! When a session ends, what it has not confirmed is published again by the next one: others recognize what they have
 //! received before by its number. If the backplane is away or slow, the oldest waiting envelopes are dropped: news that
 //! is seconds old helps nobody, and memory is bounded. Each drop leaves a hole in the sequence of its rooms, which the
@@ -11,15 +14,15 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+mod contents;
+
+use self::contents::{Contents, OwnedTargets};
 use super::sequences::Sequences;
 use crate::{
     backplane::command::Channel,
     cluster::{
         action::OwnedAction,
-        envelope::{
-            Body, Broadcast, Envelope, MAX_EXCLUDED, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS, Position,
-            RoomPosition, Targets,
-        },
+        envelope::{Envelope, MAX_EXCLUDED, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS},
     },
     stamp::Stamp,
 };
@@ -30,21 +33,21 @@ const MAX_ENVELOPES: usize = 8192;
 const MAX_BYTES: usize = 4 << 20;
 /// How long an envelope waits before it is dropped.
 const MAX_AGE: Duration = Duration::from_secs(2);
-/// The most envelopes that a session has at a time.
+/// The most copies of envelopes that a session has at a time.
 const WINDOW: usize = 256;
-/// The most bytes that a session has at a time, except for one envelope.
+/// The most bytes that a session has at a time, except for one copy.
 const WINDOW_BYTES: usize = 256 << 10;
-/// The size of an envelope without rooms and payload, roughly.
-const OVERHEAD: usize = 128;
 /// The most heartbeats at a time, if very many rooms are to be mentioned.
 const MAX_HEARTBEATS: usize = 8;
 
 pub(crate) struct Outbox {
     origin: u64,
     entries: VecDeque<Entry>,
-    /// How many of the first entries the session has.
+    /// How many of the first entries the session has, in part or as a whole.
     in_flight: usize,
-    in_flight_bytes: usize,
+    /// How many copies the session has not confirmed, and their bytes.
+    unconfirmed: usize,
+    unconfirmed_bytes: usize,
     bytes: usize,
     sequences: Sequences,
     is_closed: bool,
@@ -57,29 +60,17 @@ struct Entry {
     pushed: Duration,
     body: Arc<Contents>,
     size: usize,
-    /// How many copies the session has not confirmed. An envelope for several rooms has a copy for each.
+    /// How many copies the session has been given, and how many of those it has not confirmed.
+    given: usize,
     unconfirmed: usize,
 }
 
-#[derive(Debug)]
-enum Contents {
-    Heartbeat { everyone: Position, rooms: Vec<(Arc<str>, Position)> },
-    Goodbye,
-    Question { room: Box<str> },
-    Answer { to: u64, question: u64, members: u64 },
-    Broadcast { targets: OwnedTargets, except: Vec<u128>, action: OwnedAction },
-}
-
-#[derive(Debug)]
-enum OwnedTargets {
-    Everyone(Position),
-    Rooms(Vec<(Arc<str>, Position)>),
-}
-
-/// An envelope to publish. It is encoded later, when the outbox is no longer locked.
+/// A copy of an envelope to publish. It is encoded later, when the outbox is no longer locked.
 pub(crate) struct ToPublish {
     origin: u64,
     number: u64,
+    /// Which of the copies it is.
+    copy: usize,
     body: Arc<Contents>,
 }
 
@@ -89,7 +80,8 @@ impl Outbox {
             origin,
             entries: VecDeque::new(),
             in_flight: 0,
-            in_flight_bytes: 0,
+            unconfirmed: 0,
+            unconfirmed_bytes: 0,
             bytes: 0,
             sequences: Sequences::default(),
             is_closed: false,
@@ -194,7 +186,8 @@ impl Outbox {
     pub(crate) fn close(&mut self) {
         self.missed += self.entries.iter().filter(|entry| entry.body.is_broadcast()).count() as u64;
         self.entries.clear();
-        (self.in_flight, self.in_flight_bytes, self.bytes) = (0, 0, 0);
+        self.take_back();
+        self.bytes = 0;
         self.is_closed = true;
     }
 
@@ -203,7 +196,7 @@ impl Outbox {
             return; // whatever it is, others would take it for a sign of life
         }
         let (size, body) = (body.size(), Arc::new(body));
-        let entry = Entry { number, pushed: now, size, body, unconfirmed: 0 };
+        let entry = Entry { number, pushed: now, size, body, given: 0, unconfirmed: 0 };
         self.bytes += entry.size;
         self.entries.push_back(entry);
         while self.entries.len() > MAX_ENVELOPES || self.bytes > MAX_BYTES {
@@ -215,20 +208,25 @@ impl Outbox {
 
     // ---- what a session does
 
-    /// Returns the next envelope, and gives it to the session; `None` if nothing waits, or the session has enough.
+    /// Returns the next copy, and gives it to the session; `None` if nothing waits, or the session has enough.
     pub(crate) fn next_to_publish(&mut self, now: Duration) -> Option<ToPublish> {
         self.drop_old(now);
-        let next = self.entries.get_mut(self.in_flight)?;
-        let is_first = self.in_flight == 0;
+        let is_partial = |last: &usize| !self.entries[*last].is_given();
+        let index = self.in_flight.checked_sub(1).filter(is_partial).unwrap_or(self.in_flight);
+        let next = self.entries.get_mut(index)?;
         let has_enough =
-            self.in_flight >= WINDOW || self.in_flight_bytes + next.size > WINDOW_BYTES;
-        if has_enough && !is_first {
+            self.unconfirmed >= WINDOW || self.unconfirmed_bytes + next.size > WINDOW_BYTES;
+        if has_enough && self.unconfirmed > 0 {
             return None;
         }
-        self.in_flight += 1;
-        self.in_flight_bytes += next.size;
-        next.unconfirmed = next.body.copies();
-        Some(ToPublish { origin: self.origin, number: next.number, body: next.body.clone() })
+        self.in_flight = index + 1;
+        self.unconfirmed += 1;
+        self.unconfirmed_bytes += next.size;
+        let (origin, number, copy, body) =
+            (self.origin, next.number, next.given, next.body.clone());
+        next.given += 1;
+        next.unconfirmed += 1;
+        Some(ToPublish { origin, number, copy, body })
     }
 
     /// Records that the session has published a copy of the envelope with this number.
@@ -240,12 +238,16 @@ impl Outbox {
             return;
         }
         let entry = &mut self.entries[index];
-        entry.unconfirmed = entry.unconfirmed.saturating_sub(1);
+        if entry.unconfirmed == 0 {
+            return; // it was confirmed before
+        }
+        entry.unconfirmed -= 1;
+        self.unconfirmed -= 1;
+        self.unconfirmed_bytes -= entry.size;
         while self.in_flight > 0
-            && let Some(first) = self.entries.pop_front_if(|first| first.unconfirmed == 0)
+            && let Some(first) = self.entries.pop_front_if(|first| first.is_done())
         {
             self.in_flight -= 1;
-            self.in_flight_bytes -= first.size;
             self.bytes -= first.size;
             self.published += u64::from(first.body.is_broadcast());
         }
@@ -253,7 +255,7 @@ impl Outbox {
 
     /// Records that the session has ended: broadcasts that it has not confirmed wait again. The rest is outdated.
     pub(crate) fn session_ended(&mut self) {
-        (self.in_flight, self.in_flight_bytes) = (0, 0);
+        self.take_back();
         self.entries.retain(|entry| entry.body.outlives_a_session());
         self.bytes = self.entries.iter().map(|entry| entry.size).sum();
     }
@@ -283,6 +285,14 @@ impl Outbox {
         self.missed
     }
 
+    /// Forgets what the session has.
+    fn take_back(&mut self) {
+        for entry in self.entries.iter_mut().take(self.in_flight) {
+            (entry.given, entry.unconfirmed) = (0, 0);
+        }
+        (self.in_flight, self.unconfirmed, self.unconfirmed_bytes) = (0, 0, 0);
+    }
+
     /// Drops the oldest envelope that waits and may be dropped. Returns whether there was any.
     fn drop_first_waiting(&mut self) -> bool {
         let dropped = self.first_waiting().and_then(|first| self.entries.remove(first));
@@ -299,6 +309,18 @@ impl Outbox {
     }
 }
 
+impl Entry {
+    /// Returns whether the session has been given all copies.
+    fn is_given(&self) -> bool {
+        self.given >= self.body.copies()
+    }
+
+    /// Returns whether the session has confirmed all copies.
+    fn is_done(&self) -> bool {
+        self.unconfirmed == 0 && self.is_given()
+    }
+}
+
 impl ToPublish {
     pub(crate) const fn number(&self) -> u64 {
         self.number
@@ -309,86 +331,10 @@ impl ToPublish {
         Envelope { origin: self.origin, number: self.number, body }.encode()
     }
 
-    /// Returns the channels to publish it on, each once.
-    pub(crate) fn channels(&self) -> Vec<Channel> {
-        self.body.channels()
+    /// Returns the channel to publish it on.
+    pub(crate) fn channel(&self) -> Channel {
+        self.body.channel(self.copy)
     }
-}
-
-impl Contents {
-    const fn is_broadcast(&self) -> bool {
-        matches!(self, Self::Broadcast { .. })
-    }
-
-    /// Heartbeats and goodbyes may not. There are few, and a node that is busy, but alive, must not miss its own.
-    const fn may_be_dropped(&self) -> bool {
-        !matches!(self, Self::Heartbeat { .. } | Self::Goodbye)
-    }
-
-    const fn outlives_a_session(&self) -> bool {
-        matches!(self, Self::Broadcast { .. } | Self::Goodbye)
-    }
-
-    fn size(&self) -> usize {
-        let of_rooms = |rooms: &[(Arc<str>, Position)]| {
-            rooms.iter().map(|(name, _)| name.len() + 32).sum::<usize>()
-        };
-        OVERHEAD
-            + match self {
-                Self::Heartbeat { rooms, .. } => of_rooms(rooms),
-                Self::Goodbye | Self::Answer { .. } => 0,
-                Self::Question { room } => room.len(),
-                Self::Broadcast { targets, except, action } => {
-                    let rooms = match targets {
-                        OwnedTargets::Everyone(_) => 0,
-                        OwnedTargets::Rooms(rooms) => of_rooms(rooms),
-                    };
-                    rooms + 16 * except.len() + action.payload_len()
-                }
-            }
-    }
-
-    const fn copies(&self) -> usize {
-        match self {
-            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => rooms.len(),
-            _ => 1,
-        }
-    }
-
-    fn channels(&self) -> Vec<Channel> {
-        match self {
-            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => {
-                rooms.iter().map(|(room, _)| Channel::Room(room.clone())).collect()
-            }
-            Self::Answer { to, .. } => vec![Channel::Node(*to)],
-            _ => vec![Channel::All],
-        }
-    }
-
-    fn as_body(&self) -> Body<'_> {
-        match self {
-            Self::Heartbeat { everyone, rooms } => {
-                Body::Heartbeat { everyone: *everyone, rooms: as_positions(rooms) }
-            }
-            Self::Goodbye => Body::Goodbye,
-            Self::Question { room } => Body::Question { room },
-            Self::Answer { question, members, .. } => {
-                Body::Answer { question: *question, members: *members }
-            }
-            Self::Broadcast { targets, except, action } => Body::Broadcast(Broadcast {
-                targets: match targets {
-                    OwnedTargets::Everyone(position) => Targets::Everyone(*position),
-                    OwnedTargets::Rooms(rooms) => Targets::Rooms(as_positions(rooms)),
-                },
-                except: except.clone(),
-                action: action.as_action(),
-            }),
-        }
-    }
-}
-
-fn as_positions(rooms: &[(Arc<str>, Position)]) -> Vec<RoomPosition<'_>> {
-    rooms.iter().map(|(room, position)| RoomPosition { room, position: *position }).collect()
 }
 
 #[cfg(all(test, not(prism_loom)))]
