@@ -357,6 +357,8 @@ fn a_runtime_that_drops_the_task_ends_the_cluster() {
         assert_eq!(asks.len_everywhere("tea").await.nodes, 1);
         node.cluster.leave().await;
         while node.events.recv().await.is_some() {}
+        let counts = node.cluster.counts();
+        assert_eq!((counts.connected, counts.nodes, counts.unpublished), (false, 0, 1));
     });
 }
 

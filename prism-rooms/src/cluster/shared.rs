@@ -153,13 +153,17 @@ impl Shared {
     // ---- for the cluster
 
     pub(crate) fn counts(&self) -> ClusterCounts {
-        *self.counts.lock()
+        let outbox = self.outbox.lock();
+        let (published, unpublished) = (outbox.published(), outbox.missed());
+        drop(outbox);
+        ClusterCounts { published, unpublished, ..*self.counts.lock() }
     }
 
     /// Returns a receiver of the events from now on.
     pub(crate) fn listen(&self) -> Receiver<ClusterEvent> {
         let (sender, events) = async_channel::bounded(MAX_EVENTS);
         if let Some(listeners) = &mut *self.listeners.lock() {
+            listeners.retain(|listener| !listener.is_closed());
             listeners.push(sender);
         }
         events
@@ -196,6 +200,9 @@ impl Shared {
     pub(crate) fn close(&self) {
         let _wakeups = hold_wakeups();
         self.outbox.lock().close();
+        let mut counts = self.counts.lock();
+        (counts.connected, counts.nodes) = (false, 0);
+        drop(counts);
         let changes = self.changes.lock().take();
         let listeners = self.listeners.lock().take();
         drop((changes, listeners)); // unlocked: this closes the channels
@@ -237,5 +244,23 @@ impl ClusterHandle {
 impl Drop for ClusterHandle {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::Shared;
+
+    #[test]
+    fn receivers_of_events_that_were_dropped_do_not_accumulate() {
+        let (shared, _signals) = Shared::new(1, || Duration::ZERO);
+        let events = shared.listen();
+        for _ in 0..100 {
+            drop(shared.listen());
+        }
+        assert!(shared.listeners.lock().as_ref().unwrap().len() <= 2);
+        assert!(!events.is_closed());
     }
 }

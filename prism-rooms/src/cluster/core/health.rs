@@ -36,6 +36,7 @@ pub(super) struct Health {
     /// The heartbeats of this session that have not come back: their numbers, and when they were sent.
     unanswered: VecDeque<(u64, Duration)>,
     next_heartbeat: Duration,
+    last_heartbeat: Option<Duration>,
     /// Whether no heartbeats follow, because the node leaves.
     is_leaving: bool,
     /// Whether a heartbeat of this session has come back.
@@ -66,6 +67,7 @@ impl Health {
             failures: 0,
             unanswered: VecDeque::new(),
             next_heartbeat: now,
+            last_heartbeat: None,
             is_leaving: false,
             is_sound: false,
             last_echo: now,
@@ -129,13 +131,15 @@ impl Health {
 
     pub(super) fn heartbeat_sent(&mut self, number: u64, now: Duration) {
         self.unanswered.push_back((number, now));
+        self.last_heartbeat = Some(now);
         self.next_heartbeat = now + HEARTBEAT.mul_f64(0.9 + 0.2 * self.random());
     }
 
     /// Sends the next heartbeat soon, because there is somebody who may not have heard one. Not at once: there may be many
-    /// of them, and many who answer.
+    /// of them, and many who answer. Nor shortly after the last one: each mentions rooms, and so takes up bytes.
     pub(super) fn hasten_heartbeat(&mut self, now: Duration) {
-        let soon = now + SOON.mul_f64(self.random());
+        let spaced = self.last_heartbeat.map_or(now, |last| last + SOON);
+        let soon = spaced.max(now + SOON.mul_f64(self.random()));
         self.next_heartbeat = self.next_heartbeat.min(soon);
     }
 

@@ -104,7 +104,11 @@ impl Subscriptions {
     pub(super) fn when_reached(&mut self, room: &str, answer_to: Sender<bool>) {
         match self.rooms.get_mut(room) {
             Some(subscription) if subscription.expires.is_none() => {
-                subscription.waiting.push(answer_to);
+                let waiting = &mut subscription.waiting;
+                if waiting.len() == waiting.capacity() {
+                    waiting.retain(|sender| !sender.is_closed()); // before it grows: some may have given up
+                }
+                waiting.push(answer_to);
                 if subscription.state == State::Active {
                     answer(&mut subscription.waiting, true);
                 }

@@ -117,6 +117,19 @@ fn an_active_room_can_be_subscribed_to_again() {
 }
 
 #[test]
+fn those_who_have_given_up_waiting_do_not_accumulate() {
+    let mut subscriptions = with_session();
+    subscriptions.appeared(tea());
+    let patient = question(&mut subscriptions, "tea");
+    for _ in 0..10_000 {
+        drop(question(&mut subscriptions, "tea"));
+    }
+    assert!(subscriptions.rooms["tea"].waiting.len() < 10);
+    assert_eq!(commands(&mut subscriptions, true), ["+r:tea"]);
+    assert_eq!(patient.try_recv(), Ok(true));
+}
+
+#[test]
 fn many_rooms_come_in_batches() {
     let mut subscriptions = with_session();
     for n in 0..MAX_BATCH + 1 {

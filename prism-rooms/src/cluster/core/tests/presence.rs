@@ -89,6 +89,18 @@ fn who_is_there_is_said_once_an_own_heartbeat_has_come_back() {
 }
 
 #[test]
+fn heartbeats_for_nodes_that_join_have_half_a_second_between_them() {
+    let mut node = Node::with_other();
+    node.echoes = false;
+    for origin in 3..103 {
+        node.receive(origin, 1, heartbeat(&[]));
+        node.run_for(20 * MILLISECOND);
+    }
+    let sent = node.held_back.len();
+    assert!((3..=5).contains(&sent), "{sent} in 2 s");
+}
+
+#[test]
 fn a_node_that_is_heard_first_joins_with_the_first_heartbeat_that_comes_back() {
     let mut node = Node::new();
     node.echoes = false;
