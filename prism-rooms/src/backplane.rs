@@ -21,7 +21,13 @@ use self::command::{Command, Ticket};
 /// twice, and notices what does not arrive.
 ///
 /// What one session publishes has to arrive at each other session in the same order, across channels too. It may be lost
-/// or repeated.
+/// or repeated. It has to arrive at the session itself, too, if that has subscribed: a node whose own heartbeats do not
+/// come back for 5 s takes the connection for broken.
+///
+/// What was published before a session subscribed to a channel must not arrive there once the subscription is
+/// [done](Session::done): the cluster counts what is missing from then on.
+///
+/// A backplane that panics ends its session, not the cluster.
 ///
 /// ```
 /// use prism_rooms::{Backplane, Command, Session, SessionFuture};
@@ -122,13 +128,13 @@ impl Session {
         }
     }
 
-    /// Reports that a command has been carried out. If it is a subscription, this has to be called before
+    /// Reports that a command has been carried out, in any order. If it is a subscription, this has to be called before
     /// [`received`](Self::received) is called for what was published after that.
     pub fn done(&self, ticket: Ticket) {
         self.report(SessionEvent::Done(ticket));
     }
 
-    /// Reports what has arrived on a channel. Never waits.
+    /// Reports what has arrived on a channel, also from this session itself. Never waits.
     pub fn received(&self, payload: Bytes) {
         self.report(SessionEvent::Received(payload));
     }

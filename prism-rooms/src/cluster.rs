@@ -31,10 +31,10 @@ use self::{
 /// A node of a cluster: rooms whose members are connected to several processes. Cheap to clone: all clones are the same
 /// node.
 ///
-/// The nodes exchange messages over a [`Backplane`]. Each has [`rooms`](Self::rooms), which are used as any others. A
+/// The nodes exchange messages over a [`Backplane`]. Each has [`rooms`](Self::rooms), which are used like any others. A
 /// message to a room is sent to its members at this node, as always, and published for the others. The same is true of
 /// messages to [everyone](Rooms::everyone), of [`close`](crate::Recipients::close), and of
-/// [`wake`](crate::Recipients::wake). All else is local: [`len`](Rooms::len), [`members`](Rooms::members) and the other
+/// [`wake`](crate::Recipients::wake). Everything else is local: [`len`](Rooms::len), [`members`](Rooms::members) and the other
 /// methods see the connections of this node.
 ///
 /// ```no_run
@@ -51,7 +51,7 @@ use self::{
 /// ```
 ///
 /// No call waits for the backplane. If it fails, rooms go on locally, and the node tries to reach it until it does.
-/// [`events`](Self::events) and [`counts`](Self::counts) tell of that.
+/// [`events`](Self::events) and [`counts`](Self::counts) report this.
 /// [What you can rely on in a cluster](crate::docs::cluster) has the guarantees.
 ///
 /// The node [leaves](Self::leave) when the last clone of this, of its rooms, and of the handlers that have them is

@@ -38,8 +38,9 @@ use self::membership::{Membership, Scope};
 /// # }
 /// ```
 ///
-/// The methods are not async and never wait for a peer. You can call them from any task or thread, inside and
-/// outside of a handler.
+/// No method waits for a peer, and only [`reached`](Self::reached) and [`len_everywhere`](Self::len_everywhere), which are
+/// about the other nodes of a [cluster](crate::Cluster), are async. You can call all of them from any task or thread, inside
+/// and outside of a handler.
 #[derive(Clone)]
 pub struct Rooms {
     membership: Arc<Membership<Connection>>,
@@ -96,7 +97,8 @@ impl Rooms {
     /// Adds a connection to a room. Returns whether it has joined: `false` if it was in the room already.
     ///
     /// The connection is a recipient of every message that is sent to the room after `join` has returned, and of none
-    /// that was sent before `join` was called.
+    /// that was sent before `join` was called. In a [cluster](crate::Cluster), this is true of messages that are sent at this
+    /// node; for those of other nodes, wait until the room is [`reached`](Self::reached).
     ///
     /// # Errors
     /// Returns an error if the connection has ended, or if it is already in the [maximum number of

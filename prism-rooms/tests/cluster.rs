@@ -167,7 +167,7 @@ fn members_are_counted_at_all_nodes_that_answer() {
 #[test]
 fn without_a_cluster_there_is_nothing_elsewhere() {
     let rooms = Rooms::new();
-    assert_eq!(rooms.to("tea").send("hello").elsewhere, Elsewhere::Alone);
+    assert_eq!(rooms.to("tea").send("hello").elsewhere, Elsewhere::NoCluster);
     assert!(!block_on(rooms.reached("tea")));
     let count = block_on(rooms.len_everywhere("tea"));
     assert_eq!((count.members, count.nodes, count.unanswered), (0, 1, 0));

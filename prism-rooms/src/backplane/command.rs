@@ -31,9 +31,10 @@ pub enum Command {
     },
 }
 
-/// A channel of a backplane. It prints as its name, such as `r:tea`, in which no two channels agree. A backplane that is
+/// A channel of a backplane. It prints as its name, such as `r:tea`, which is unique. A backplane that is
 /// shared with other programs puts a prefix in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Channel {
     /// The channel to which every node subscribes.
     All,

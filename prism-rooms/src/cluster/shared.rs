@@ -57,11 +57,12 @@ pub(crate) struct Changes {
 #[non_exhaustive]
 pub enum Elsewhere {
     /// There are no other nodes: the rooms are not those of a [`Cluster`](crate::Cluster).
-    Alone,
-    /// The message will be published. If the backplane does not accept it within 2 s, it is dropped.
+    NoCluster,
+    /// The message waits to be published. It is dropped if the backplane does not take it within 2 s, or if newer messages
+    /// exceed the [limits](crate::Cluster#limits). Other nodes may miss it for other reasons, too.
     Queued,
-    /// Other nodes miss the message. Either it exceeds a [limit](crate::Cluster#limits), or this node has left the
-    /// cluster.
+    /// Other nodes miss the message, or some of them do. Either it exceeds a [limit](crate::Cluster#limits), if only with
+    /// one of its rooms, or this node leaves the cluster or has left it.
     Missed,
 }
 

@@ -111,7 +111,7 @@ impl<'a> Recipients<'a> {
             return self.send_in(cluster, &message);
         }
         let (stamp, tally) = self.here().send(&message, self.or_close, Stamp::next);
-        Delivery::new(stamp, tally, Elsewhere::Alone)
+        Delivery::new(stamp, tally, Elsewhere::NoCluster)
     }
 
     /// Sends a message to the members at all nodes.
