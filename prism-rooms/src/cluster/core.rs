@@ -13,7 +13,7 @@
 //!
 //! A backplane has to keep the order of one node's envelopes, across channels too.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use async_channel::Sender;
 use bytes::Bytes;
@@ -55,6 +55,8 @@ pub(crate) struct Core {
     asked: VecDeque<Question>,
     /// Whether the session has yet to subscribe to the channels of all nodes and of this one.
     is_new: bool,
+    /// Whether the session has to subscribe again to the channel of this node: answers did not arrive.
+    misses_answers: bool,
     /// The number and the bytes of the last envelope that the session was given: it may get more copies.
     encoded: (u64, Bytes),
     incoming: VecDeque<Incoming>,
@@ -95,6 +97,7 @@ impl Core {
             questions: Questions::default(),
             asked: VecDeque::new(),
             is_new: false,
+            misses_answers: false,
             encoded: (0, Bytes::new()),
             incoming: VecDeque::new(),
             events: VecDeque::new(),
@@ -213,7 +216,7 @@ impl Core {
         if self.health.is_cut_off(now) {
             self.consider_gone(self.peers.origins().collect());
         }
-        self.questions.expire(now);
+        self.misses_answers |= self.questions.expire(now);
         outbox.drop_old(now);
         if self.health.is_heartbeat_due(now) {
             self.health.heartbeat_sent(outbox.push_heartbeat(now), now);
@@ -243,8 +246,11 @@ impl Core {
         if !self.health.is_up() {
             return None;
         }
-        if std::mem::take(&mut self.is_new) {
-            let channels = vec![Channel::All, Channel::Node(self.origin)];
+        let (is_new, misses_answers) =
+            (mem::take(&mut self.is_new), mem::take(&mut self.misses_answers));
+        if is_new || misses_answers {
+            let channels = [Channel::All, Channel::Node(self.origin)];
+            let channels = channels.into_iter().skip(usize::from(!is_new)).collect();
             return Some(Command::Subscribe { channels, ticket: Ticket(TicketKind::Start) });
         }
         if let Some(command) = self.subscriptions.next_command() {

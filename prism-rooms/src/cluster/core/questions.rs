@@ -62,13 +62,16 @@ impl Questions {
         }
     }
 
-    /// Answers the questions that have waited for long enough.
-    pub(super) fn expire(&mut self, now: Duration) {
+    /// Answers the questions that have waited for long enough. Returns whether there were any.
+    pub(super) fn expire(&mut self, now: Duration) -> bool {
+        let mut has_expired = false;
         while let Some(first) = self.asked.first_entry()
             && first.get().until <= now
         {
             first.remove().finish();
+            has_expired = true;
         }
+        has_expired
     }
 
     /// Returns when the first question has waited for long enough. They all wait for the same time.

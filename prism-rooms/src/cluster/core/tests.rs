@@ -259,6 +259,10 @@ fn each_node_answers_a_question_once_and_in_time() {
     node.now += 300 * MILLISECOND;
     node.core.handle_timeout(&mut node.outbox, node.now);
     assert_eq!(answer.try_recv(), count(5, 1, 3));
+    // The backplane may have lost the subscription to the node's own channel.
+    let commands = node.commands();
+    let own = [Channel::Node(1)];
+    assert!(matches!(&commands[0], Command::Subscribe { channels, .. } if *channels == own));
     node.lose();
     assert_eq!(ask(&mut node).1.try_recv(), count(5, 1, 3), "nobody would hear it");
     let mut alone = Node::new();
