@@ -16,6 +16,7 @@ use crate::{backplane::Backplane, options::RoomsOptions, rooms::Rooms};
 
 pub(crate) mod action;
 pub(crate) mod core;
+pub(crate) mod elsewhere;
 mod envelope;
 pub(crate) mod event;
 mod run;

@@ -195,8 +195,8 @@ pub use crate::{
     },
     cluster::{
         Cluster, ClusterEvents,
+        elsewhere::Elsewhere,
         event::{ClusterCounts, ClusterEvent, MemberCount},
-        shared::Elsewhere,
     },
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},

@@ -119,12 +119,12 @@ impl Core {
     }
 
     /// Answers whether messages of other nodes reach a room, as soon as they do; see [`Rooms::reached`](crate::Rooms::reached).
-    pub(crate) fn handle_question(&mut self, room: &str, answer_to: Sender<bool>) {
+    pub(crate) fn handle_reached_request(&mut self, room: &str, answer_to: Sender<bool>) {
         self.subscriptions.when_reached(room, answer_to);
     }
 
     /// Answers how many members a room has at all nodes. It has so many here.
-    pub(crate) fn handle_count(
+    pub(crate) fn handle_count_request(
         &mut self,
         room: &str,
         members: usize,

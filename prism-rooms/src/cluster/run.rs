@@ -116,12 +116,12 @@ impl<R: Runtime> ClusterTask<R> {
         for (room, exists) in changes.rooms {
             self.core.handle_room(room, exists, now);
         }
-        for (room, answer_to) in changes.questions {
-            self.core.handle_question(&room, answer_to);
+        for (room, answer_to) in changes.reached_requests {
+            self.core.handle_reached_request(&room, answer_to);
         }
-        for (room, members, answer_to) in changes.counts {
+        for (room, members, answer_to) in changes.count_requests {
             let outbox = &mut self.shared.outbox.lock();
-            self.core.handle_count(&room, members, answer_to, outbox, now);
+            self.core.handle_count_request(&room, members, answer_to, outbox, now);
         }
         if changes.leaves {
             self.core.handle_leave(&mut self.shared.outbox.lock(), now);

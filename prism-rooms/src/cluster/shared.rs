@@ -8,6 +8,7 @@ use prism_driver::hold_wakeups;
 use super::{
     action::OwnedAction,
     core::outbox::Outbox,
+    elsewhere::Elsewhere,
     event::{ClusterCounts, ClusterEvent, MemberCount},
 };
 use crate::{
@@ -45,25 +46,11 @@ pub(crate) struct Changes {
     /// there are never more than there are names.
     pub(crate) rooms: HashMap<Arc<str>, bool>,
     /// The rooms of which somebody asks whether they are reached.
-    pub(crate) questions: Vec<(Box<str>, Sender<bool>)>,
+    pub(crate) reached_requests: Vec<(Box<str>, Sender<bool>)>,
     /// The rooms of which somebody asks how many members they have at all nodes, with their number here.
-    pub(crate) counts: Vec<(Box<str>, usize, Sender<MemberCount>)>,
+    pub(crate) count_requests: Vec<(Box<str>, usize, Sender<MemberCount>)>,
     /// Whether the node leaves.
     pub(crate) leaves: bool,
-}
-
-/// What becomes of a message at other nodes of the cluster. Part of a [`Delivery`](crate::Delivery).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Elsewhere {
-    /// There are no other nodes: the rooms are not those of a [`Cluster`](crate::Cluster).
-    NoCluster,
-    /// The message waits to be published. It is dropped if the backplane does not take it within 2 s, or if newer messages
-    /// exceed the [limits](crate::Cluster#limits). Other nodes may miss it for other reasons, too.
-    Queued,
-    /// Other nodes miss the message, or some of them do. Either it exceeds a [limit](crate::Cluster#limits), if only with
-    /// one of its rooms, or this node leaves the cluster or has left it.
-    Missed,
 }
 
 impl Shared {
@@ -127,7 +114,7 @@ impl Shared {
     pub(crate) fn ask(&self, room: &str) -> Receiver<bool> {
         let (answer_to, answer) = async_channel::bounded(1);
         if let Some(changes) = &mut *self.changes.lock() {
-            changes.questions.push((room.into(), answer_to));
+            changes.reached_requests.push((room.into(), answer_to));
         }
         self.wake();
         answer
@@ -137,7 +124,7 @@ impl Shared {
     pub(crate) fn count(&self, room: &str, members: usize) -> Receiver<MemberCount> {
         let (answer_to, answer) = async_channel::bounded(1);
         if let Some(changes) = &mut *self.changes.lock() {
-            changes.counts.push((room.into(), members, answer_to));
+            changes.count_requests.push((room.into(), members, answer_to));
         }
         self.wake();
         answer

@@ -9,10 +9,7 @@ use super::{
     membership::{Membership, Scope},
 };
 use crate::{
-    cluster::{
-        action::OwnedAction,
-        shared::{Elsewhere, Shared},
-    },
+    cluster::{action::OwnedAction, elsewhere::Elsewhere, shared::Shared},
     stamp::Stamp,
 };
 

@@ -238,7 +238,7 @@ fn each_node_answers_a_question_once_and_in_time() {
     node.receive(3, 1, heartbeat(&[]));
     let ask = |node: &mut Node| {
         let (sender, answer) = async_channel::bounded(1);
-        node.core.handle_count("tea", 5, sender, &mut node.outbox, node.now);
+        node.core.handle_count_request("tea", 5, sender, &mut node.outbox, node.now);
         let question = node.commands().iter().find_map(|command| match command {
             Command::Publish { payload, .. } => Some(Envelope::decode(payload).unwrap().number),
             _ => None,

@@ -78,7 +78,7 @@ impl Node {
         for room in &ROOMS[..STEADY_ROOMS] {
             if !self.reached.contains(room) {
                 let (sender, answer) = async_channel::bounded(1);
-                self.core.handle_question(room, sender);
+                self.core.handle_reached_request(room, sender);
                 if answer.try_recv() == Ok(true) {
                     self.reached.insert(room);
                 }

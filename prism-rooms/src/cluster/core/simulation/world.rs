@@ -271,7 +271,7 @@ impl World {
         for node in &mut self.nodes {
             node.is_cut_off = false;
             let (sender, receiver) = async_channel::bounded(1);
-            node.core.handle_question(ROOMS[0], sender);
+            node.core.handle_reached_request(ROOMS[0], sender);
             node.answer = Some(receiver);
         }
     }

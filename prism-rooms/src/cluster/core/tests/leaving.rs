@@ -25,7 +25,7 @@ fn a_node_that_leaves_is_silent_after_its_goodbye() {
     node.echoes = false;
     node.outbox.push_answer(2, 1, 5, node.now);
     let (sender, answer) = async_channel::bounded(1);
-    node.core.handle_count("tea", 5, sender, &mut node.outbox, node.now);
+    node.core.handle_count_request("tea", 5, sender, &mut node.outbox, node.now);
     let unanswered = MemberCount { members: 5, nodes: 1, unanswered: 1 };
     assert_eq!(answer.try_recv(), Ok(unanswered));
     node.receive(3, 1, heartbeat(&[])); // it would be answered soon
