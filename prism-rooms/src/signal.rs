@@ -21,6 +21,11 @@ impl Signal {
     /// Sends the signal. The caller must hold no lock.
     pub(crate) fn send(&self) {
         let _wakeups = hold_wakeups(); // the driver runs the wakers, and contains their panics
+        self.send_while_held();
+    }
+
+    /// Sends the signal. The caller must hold no lock, but has to hold wake-ups.
+    fn send_while_held(&self) {
         // Fails if the receiver is full, and so will wake up anyway, or if it is gone.
         let _ = self.0.as_ref().map(|sender| sender.try_send(()));
     }
@@ -46,10 +51,7 @@ impl Signals {
     /// Sends all signals. The caller must hold no lock, but has to hold wake-ups: the driver then runs the
     /// wakers, and contains their panics.
     pub(crate) fn send(&mut self) {
-        for signal in self.0.drain(..) {
-            // Fails if the receiver is full, and so will wake up anyway, or if it is gone.
-            let _ = signal.0.as_ref().map(|sender| sender.try_send(()));
-        }
+        self.0.drain(..).for_each(|signal| signal.send_while_held());
     }
 }
 

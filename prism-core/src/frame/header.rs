@@ -148,7 +148,8 @@ impl Header {
             BINARY => OpCode::Binary,
             _ => return None,
         };
-        // With the wrong bit for the mask, this is not a valid length.
+        // With the wrong bit for the mask, this is not a valid length. The rules are those of `parse_len`, through which an
+        // echo would take three instructions more; a test compares the two.
         let short = second ^ if is_masked { MASK } else { 0 };
         match short {
             0..126 => Some((opcode, short.into(), rest)),
