@@ -26,6 +26,9 @@ const MAX_RECV_BUFFER: usize = (1 << 20) + (64 << 10);
 /// such connections would take as many of these.
 const SEND_BUFFER: usize = 4 << 10;
 
+/// The size up to which a send buffer is kept for the next connection in any case.
+const MAX_WARM_SEND: usize = 64 << 10;
+
 /// How many bytes of free buffers of each kind a thread keeps.
 const MAX_KEPT: usize = 4 << 20;
 
@@ -36,11 +39,15 @@ const MAX_KEPT_LARGE: usize = 16 << 20;
 const REVIEW: u8 = 64;
 
 thread_local! {
+    /// The receive buffer that was returned last. Usually it is the next one that is taken, and takes no accounting.
+    static WARM_RECV: Cell<Option<Box<CountedBuffer>>> = const { Cell::new(None) };
     static RECV: RefCell<Stack<CountedBuffer>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
     static LARGE_RECV: RefCell<Stack<CountedBuffer>> =
         const { RefCell::new(Stack::new(MAX_KEPT_LARGE)) };
     /// How many receive buffers may be returned until the next review.
     static UNTIL_REVIEW: Cell<u8> = const { Cell::new(REVIEW) };
+    /// The send buffer that was returned last, if it is not large.
+    static WARM_SEND: Cell<Option<Box<SendQueue>>> = const { Cell::new(None) };
     static SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
     static SMALL_SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new(MAX_KEPT)) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -48,6 +55,11 @@ thread_local! {
 
 /// Takes an empty receive buffer.
 pub(crate) fn take_recv() -> Box<CountedBuffer> {
+    WARM_RECV.try_with(Cell::take).ok().flatten().unwrap_or_else(take_cold_recv)
+}
+
+#[inline(never)]
+fn take_cold_recv() -> Box<CountedBuffer> {
     with(&RECV, Stack::take)
         .flatten()
         .unwrap_or_else(|| Box::new(CountedBuffer::with_capacity(RECV_BUFFER)))
@@ -66,11 +78,12 @@ pub(crate) fn put_recv(mut buffer: Box<CountedBuffer>) {
     buffer.hold_after(u32::MAX);
     buffer.uncounted = Traffic::default();
     let size = buffer.capacity();
-    // A smaller buffer was made for one waiting fragment, and would limit the size of reads.
-    if (RECV_BUFFER..LARGE_RECV_BUFFER).contains(&size) {
-        with(&RECV, |stack| stack.put(size, buffer));
-    } else if size >= LARGE_RECV_BUFFER {
-        put_large_recv(size, buffer);
+    if size == RECV_BUFFER {
+        if let Ok(Some(previous)) = WARM_RECV.try_with(|warm| warm.replace(Some(buffer))) {
+            put_cold_recv(previous);
+        }
+    } else {
+        put_cold_recv(buffer);
     }
     let until_review = UNTIL_REVIEW.get() - 1;
     UNTIL_REVIEW.set(until_review);
@@ -81,14 +94,25 @@ pub(crate) fn put_recv(mut buffer: Box<CountedBuffer>) {
 }
 
 #[inline(never)]
-fn put_large_recv(size: usize, buffer: Box<CountedBuffer>) {
-    if size <= MAX_RECV_BUFFER {
-        with(&LARGE_RECV, |stack| stack.put(size, buffer));
+fn put_cold_recv(buffer: Box<CountedBuffer>) {
+    match buffer.capacity() {
+        // It was made for one waiting fragment, and would limit the size of reads.
+        ..RECV_BUFFER => {}
+        size @ RECV_BUFFER..LARGE_RECV_BUFFER => drop(with(&RECV, |stack| stack.put(size, buffer))),
+        size @ LARGE_RECV_BUFFER..=MAX_RECV_BUFFER => {
+            with(&LARGE_RECV, |stack| stack.put(size, buffer));
+        }
+        _ => {}
     }
 }
 
 /// Takes an empty send buffer.
 pub(crate) fn take_send() -> Box<SendQueue> {
+    WARM_SEND.try_with(Cell::take).ok().flatten().unwrap_or_else(take_cold_send)
+}
+
+#[inline(never)]
+fn take_cold_send() -> Box<SendQueue> {
     with(&SEND, Stack::take)
         .flatten()
         .unwrap_or_else(|| Box::new(SendQueue::with_capacity(SEND_BUFFER)))
@@ -102,6 +126,17 @@ pub(crate) fn take_small_send() -> Box<SendQueue> {
 /// Returns a send buffer to the pool, and discards its content.
 pub(crate) fn put_send(mut buffer: Box<SendQueue>) {
     buffer.clear();
+    if (SEND_BUFFER..=MAX_WARM_SEND).contains(&buffer.own_capacity()) {
+        if let Ok(Some(previous)) = WARM_SEND.try_with(|warm| warm.replace(Some(buffer))) {
+            put_cold_send(previous);
+        }
+    } else {
+        put_cold_send(buffer);
+    }
+}
+
+#[inline(never)]
+fn put_cold_send(buffer: Box<SendQueue>) {
     let size = size_of::<SendQueue>() + buffer.capacity();
     if buffer.own_capacity() >= SEND_BUFFER {
         with(&SEND, |stack| stack.put(size, buffer));

@@ -273,7 +273,9 @@ struct Unlocked(Progress);
 impl Drop for Unlocked {
     #[inline]
     fn drop(&mut self) {
-        mem::take(&mut self.0).notify();
+        if self.0.0.is_some() {
+            mem::take(&mut self.0).notify();
+        }
     }
 }
 

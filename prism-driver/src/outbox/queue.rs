@@ -171,7 +171,17 @@ impl SendQueue {
     }
 
     /// Removes the first `count` bytes, which have been written.
-    pub(crate) fn advance(&mut self, mut count: usize) {
+    #[inline]
+    pub(crate) fn advance(&mut self, count: usize) {
+        if self.frames.is_empty() && self.entry.is_none() && count == self.own.len() {
+            self.own.clear(); // this cuts nothing off
+        } else {
+            self.advance_by_part(count);
+        }
+    }
+
+    #[inline(never)] // Usually a write takes everything, and there are no frames.
+    fn advance_by_part(&mut self, mut count: usize) {
         if let Some(entry) = &mut self.entry {
             entry.progress();
         }

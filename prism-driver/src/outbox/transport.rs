@@ -201,6 +201,7 @@ impl OutboxState {
 
     /// Writes the unsent bytes, and then a payload that follows them directly. `tail` becomes the part of the payload
     /// that the transport has not taken.
+    #[inline(always)] // Where there is no payload, half of this is not needed.
     fn poll_write_with(&mut self, cx: &mut Context<'_>, tail: &mut &[u8]) -> Poll<io::Result<()>> {
         let mut total = 0;
         let outcome = loop {

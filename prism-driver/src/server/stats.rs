@@ -26,12 +26,13 @@ mod openmetrics;
 mod recorder;
 pub(crate) mod round_trips;
 pub(crate) mod route_stats;
+mod thread_number;
 pub(crate) mod traffic;
 
 /// A handle to the counters of a server; see [`Server::stats`](crate::Server::stats).
 ///
 /// Clones are handles to the same counters. They stay valid after the server has stopped. Counting costs a few atomic
-/// additions per connection, and a few per read and write. [Deploying](crate::docs::deploying#monitoring) says what to
+/// additions per connection, and next to nothing per message. [Deploying](crate::docs::deploying#monitoring) says what to
 /// watch, and [Observability](crate::docs::observability) how to publish the counters.
 ///
 /// ```no_run

@@ -1,10 +1,13 @@
 //! [`Traffic`]: how much connections receive and send, and the counters for it.
 //!
 //! A session counts what it receives and sends by itself, and adds it to the server's counters when it has handled what
-//! one read returned, or after a write. So no message costs an atomic operation. Threads add to different counters
-//! ([`SHARDS`] of them), because they would otherwise wait for each other's cache line.
+//! one read returned, or after a write. Threads add to different counters, because they would otherwise wait for each
+//! other's cache line. Most threads have counters that no other thread adds to, so that they need no atomic addition either:
+//! the four of each wake-up would take as long as parsing the message.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::server::stats::thread_number;
 
 /// Numbers of messages and of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,14 +37,21 @@ impl std::ops::AddAssign for Traffic {
     }
 }
 
-/// The number of sets of counters.
-const SHARDS: usize = 16;
+/// How many threads can have counters of their own.
+const OWNED: usize = 64;
+
+/// How many sets of counters all further threads share.
+const SHARED: usize = 16;
 
 /// What the connections of a server have received and sent.
-#[derive(Debug, Default)]
-pub(super) struct TrafficCounters([Shard; SHARDS]);
+#[derive(Debug)]
+pub(super) struct TrafficCounters {
+    /// By the number of the thread that owns them.
+    owned: [Shard; OWNED],
+    shared: [Shard; SHARED],
+}
 
-/// The counters of some threads, in a cache line of their own.
+/// The counters of a thread, or of some threads, in a cache line of their own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Shard {
@@ -55,30 +65,49 @@ struct Counter {
     bytes: AtomicU64,
 }
 
+impl Default for TrafficCounters {
+    fn default() -> Self {
+        Self { owned: [(); OWNED].map(|()| Shard::default()), shared: Default::default() }
+    }
+}
+
 impl TrafficCounters {
     pub(super) fn add(&self, received: Traffic, sent: Traffic) {
-        let shard = &self.0[own_shard()];
-        shard.received.add(received);
-        shard.sent.add(sent);
+        let thread = thread_number::own();
+        if let Some(shard) = thread.and_then(|number| self.owned.get(number)) {
+            shard.received.add_as_owner(received);
+            shard.sent.add_as_owner(sent);
+        } else {
+            let shard = &self.shared[thread.unwrap_or_default() % SHARED];
+            shard.received.add(received);
+            shard.sent.add(sent);
+        }
     }
 
     pub(super) fn received(&self) -> Traffic {
-        sum(self.0.iter().map(|shard| &shard.received))
+        sum(self.shards().map(|shard| &shard.received))
     }
 
     pub(super) fn sent(&self) -> Traffic {
-        sum(self.0.iter().map(|shard| &shard.sent))
+        sum(self.shards().map(|shard| &shard.sent))
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.owned.iter().chain(&self.shared)
     }
 }
 
 impl Counter {
+    /// Adds to a counter that no other thread changes.
+    fn add_as_owner(&self, traffic: Traffic) {
+        for (counter, more) in [(&self.messages, traffic.messages), (&self.bytes, traffic.bytes)] {
+            counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
+        }
+    }
+
     fn add(&self, traffic: Traffic) {
-        if traffic.messages > 0 {
-            self.messages.fetch_add(traffic.messages, Relaxed);
-        }
-        if traffic.bytes > 0 {
-            self.bytes.fetch_add(traffic.bytes, Relaxed);
-        }
+        self.messages.fetch_add(traffic.messages, Relaxed);
+        self.bytes.fetch_add(traffic.bytes, Relaxed);
     }
 }
 
@@ -89,30 +118,26 @@ fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> Traffic {
     })
 }
 
-/// Returns the index of the shard that this thread adds to.
-fn own_shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: usize = NEXT.fetch_add(1, Relaxed) % SHARDS;
-    }
-    OWN.with(|shard| *shard)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{SHARDS, Traffic, TrafficCounters};
+    use std::sync::Barrier;
+
+    use super::{OWNED, Traffic, TrafficCounters};
 
     #[test]
     fn what_all_threads_have_added_is_summed_up() {
+        const THREADS: usize = 2 * OWNED;
         let counters = TrafficCounters::default();
+        let all_run = Barrier::new(THREADS);
         std::thread::scope(|scope| {
-            for _ in 0..=SHARDS {
+            for _ in 0..THREADS {
                 scope.spawn(|| {
+                    all_run.wait();
                     counters.add(Traffic::new(1, 10), Traffic::new(0, 2));
                 });
             }
         });
-        let threads = SHARDS as u64 + 1;
+        let threads = THREADS as u64;
         assert_eq!(counters.received(), Traffic::new(threads, 10 * threads));
         assert_eq!(counters.sent(), Traffic::new(0, 2 * threads));
     }
