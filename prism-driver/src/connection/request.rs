@@ -63,14 +63,14 @@ impl Connection {
     /// Compression has to be [turned on](crate::Options::compression) at both ends.
     #[must_use]
     pub fn compression(&self) -> Option<DeflateParams> {
-        self.shared().request.compression().map(Compression::params)
+        self.shared().compression().map(Compression::params)
     }
 
     /// Returns the form in which the connection needs the messages that are sent to many connections.
     #[doc(hidden)]
     #[must_use]
     pub fn compressed_form(&self) -> Option<&CompressedForm> {
-        self.shared().request.compression().map(Compression::form)
+        self.shared().compression().map(Compression::form)
     }
 
     /// Returns a header of the opening request or, on a client, of the response to it. Its name is not case-sensitive.

@@ -13,6 +13,7 @@ use prism_core::{Message, SendError};
 use crate::{
     connection::{
         batch,
+        compression::Compression,
         outgoing::{Lend, Outgoing},
         shared::Shared,
     },
@@ -71,7 +72,9 @@ fn send_short(
 fn finish_for_sleeping_owner(connection: &Arc<Shared>, mut state: Locked<'_>) {
     let remaining = for_sleeping_owner(&mut state);
     drop(state);
-    finish(connection, remaining);
+    if !matches!(remaining, AfterSend::Nothing) {
+        finish(connection, remaining);
+    }
 }
 
 /// Sends any message. Returns `Full` if the sender has to wait for room, or to yield.
@@ -81,17 +84,29 @@ fn send_source(
     message: &mut Source<'_>,
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
-    let outbox = &connection.outbox;
-    let compression = connection.request.compression().filter(|_| outbox.compresses());
-    let remaining = match compression {
-        None => outbox.send(message, when_full)?,
-        // What leaves is short, so the outbox has room for much more than should be compressed at once.
-        Some(_) if when_full == WhenFull::Wait && batch_number::should_yield() => {
-            return Err(TrySendError::Full);
-        }
-        Some(compression) => compression.send(outbox, message, when_full)?,
-    };
-    finish(connection, remaining);
+    if let Some(compression) = connection.compression() {
+        return send_compressed(connection, compression, message, when_full);
+    }
+    if let Some(state) = connection.outbox.append(message, when_full)?
+        && state.owner_sleeps
+    {
+        finish_for_sleeping_owner(connection, state);
+    }
+    Ok(())
+}
+
+#[inline(never)] // Few connections compress.
+fn send_compressed(
+    connection: &Arc<Shared>,
+    compression: &Compression,
+    message: &mut Source<'_>,
+    when_full: WhenFull,
+) -> Result<(), TrySendError> {
+    // What leaves is short, so the outbox has room for much more than should be compressed at once.
+    if when_full == WhenFull::Wait && batch_number::should_yield() {
+        return Err(TrySendError::Full);
+    }
+    finish(connection, compression.send(&connection.outbox, message, when_full)?);
     Ok(())
 }
 

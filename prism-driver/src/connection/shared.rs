@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
-    connection::{id::LocalId, peer_addr::PeerAddr, request_info::RequestInfo},
+    connection::{
+        compression::Compression, id::LocalId, peer_addr::PeerAddr, request_info::RequestInfo,
+    },
     outbox::{Outbox, budget::Evict},
 };
 
@@ -22,6 +24,13 @@ impl Shared {
         outbox: Outbox,
     ) -> Arc<Self> {
         Arc::new(Self { id: LocalId::new(), peer_addr: peer_addr.into(), request, outbox })
+    }
+
+    /// Returns the compression of what is sent. (A broadcast asks each connection, and should not have to look outside of
+    /// this.)
+    #[inline]
+    pub(crate) fn compression(&self) -> Option<&Compression> {
+        if self.outbox.compresses() { self.request.compression() } else { None }
     }
 }
 

@@ -49,15 +49,28 @@ impl Outbox {
     /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
     ///
     /// The message is sent as it is: see [`compresses`](Self::compresses).
-    #[inline(never)] // Most messages are short, and are appended by another function.
+    #[inline(never)] // Few messages are sent by this.
     pub(crate) fn send(
         &self,
         message: &mut Source<'_>,
         when_full: WhenFull,
     ) -> Result<AfterSend, TrySendError> {
-        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
+        let state = self.append(message, when_full)?;
+        Ok(state.map_or(AfterSend::Nothing, |mut state| after_append(&mut state)))
+    }
+
+    /// Appends a message. Returns the outbox, still locked, unless the message is missed silently. If its owner
+    /// [sleeps](for_sleeping_owner), there is more to do.
+    #[inline(always)] // A broadcast calls this for each of its messages.
+    pub(crate) fn append(
+        &self,
+        message: &mut Source<'_>,
+        when_full: WhenFull,
+    ) -> Result<Option<Locked<'_>>, TrySendError> {
+        let Some(mut state) = self.with_room(when_full)? else { return Ok(None) };
         state.send(message).map_err(TrySendError::Refused)?;
-        Ok(after_send(&mut state))
+        state.count_message();
+        Ok(Some(state))
     }
 
     /// Appends a message that is [short](crate::outbox::source::Source::as_short), as most are. Returns the outbox, still
@@ -98,7 +111,8 @@ impl Outbox {
     ) -> Result<AfterSend, TrySendError> {
         let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
         state.send_compressed(message).map_err(TrySendError::Refused)?;
-        Ok(after_send(&mut state))
+        state.count_message();
+        Ok(after_append(&mut state))
     }
 
     /// Locks the state when there is room for a message, or follows the connection's policy if there is none. Returns
@@ -170,13 +184,6 @@ impl Outbox {
             _ => Err(TrySendError::Full),
         }
     }
-}
-
-/// Returns the work left for the sender of a message.
-#[inline(always)]
-fn after_send(state: &mut OutboxState) -> AfterSend {
-    state.count_message();
-    after_append(state)
 }
 
 /// Returns the work left for a sender that has appended bytes.

@@ -132,6 +132,7 @@ impl OutboxState {
     // ---- the bytes to be sent
 
     /// Sends a message. A large one is written at once, as far as the transport takes it.
+    #[inline(always)] // A broadcast calls this for each of its messages.
     pub(crate) fn send(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
