@@ -28,7 +28,7 @@ const LONG: usize = 192 << 10;
 /// longer than ten times as many bytes take to arrive.
 const FLOWING: u64 = 32 << 10;
 
-/// The most that one read returns, which is a whole turn: the buffer of a message that is still arriving may be as large
+/// The most that one read returns, which is half a turn: the buffer of a message that is still arriving may be as large
 /// as the message.
 const MAX_READ: usize = 512 << 10;
 

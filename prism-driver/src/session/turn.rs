@@ -8,7 +8,7 @@ use crate::outbox::batch_number::DELIVERIES_PER_TURN;
 
 /// The amount of work in a turn. The unit is the cost of parsing a fragment, about a twentieth of a microsecond. Bytes and
 /// messages to others count for less than they cost, because dividing them into more turns costs more. Twenty peers that
-/// send as fast as they can keep another waiting for some milliseconds.
+/// send as fast as they can keep another waiting for up to ten milliseconds.
 pub(crate) const WORK: u32 = 2048;
 
 /// The cost of an event: a call of the handler, and usually a message that it sends.
@@ -17,9 +17,10 @@ pub(crate) const EVENT: u32 = 8;
 /// The cost of a read: a system call.
 const READ: u32 = 64;
 
-/// How many bytes of a read cost one unit: to copy, unmask and check them, and to send them back, as happens to most
-/// large messages.
-const BYTES_PER_UNIT: usize = 256;
+/// How many bytes of a read cost one unit: to copy, unmask and check them. A message of 1 MiB, the default limit, fits in
+/// one turn. If it took two, all connections that receive such messages would hold half of one at the same time, in more
+/// memory than the CPU's cache has, and an echo would take a fifth more CPU time.
+const BYTES_PER_UNIT: usize = 640;
 
 /// How many messages to other connections cost one unit. Each costs more than that, but the more of them a turn sends,
 /// the fewer writes they need.
