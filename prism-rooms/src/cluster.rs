@@ -19,12 +19,14 @@ pub(crate) mod core;
 pub(crate) mod elsewhere;
 mod envelope;
 pub(crate) mod event;
+pub(crate) mod node_id;
 mod run;
 mod served;
 pub(crate) mod shared;
 
 use self::{
     event::{ClusterCounts, ClusterEvent},
+    node_id::NodeId,
     run::ClusterTask,
     shared::Shared,
 };
@@ -109,10 +111,10 @@ impl Cluster {
         self.rooms.clone()
     }
 
-    /// Returns the ID of this node. No two nodes have the same one, and a process that restarts has another one. In a
-    /// process with one cluster, it is the [origin](prism_driver::origin) of its stamps and connections.
+    /// Returns the ID of this node. In a process with one cluster, its number is the [origin](prism_driver::origin) of the
+    /// process's stamps and connections.
     #[must_use]
-    pub fn node(&self) -> u64 {
+    pub fn node(&self) -> NodeId {
         self.shared.origin
     }
 
@@ -156,11 +158,16 @@ impl ClusterEvents {
 }
 
 /// Returns the ID of a new node: that of the process, unless another node of this process has it.
-fn new_origin() -> u64 {
+fn new_origin() -> NodeId {
     static NODES: AtomicU64 = AtomicU64::new(0);
-    match NODES.fetch_add(1, Ordering::Relaxed) {
-        0 => prism_driver::origin(),
-        number => RandomState::new().hash_one((prism_driver::origin(), number)),
+    loop {
+        let number = match NODES.fetch_add(1, Ordering::Relaxed) {
+            0 => prism_driver::origin(),
+            number => RandomState::new().hash_one((prism_driver::origin(), number)),
+        };
+        if let Some(origin) = NodeId::new(number) {
+            return origin;
+        }
     }
 }
 

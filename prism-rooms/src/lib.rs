@@ -197,6 +197,7 @@ pub use crate::{
         Cluster, ClusterEvents,
         elsewhere::Elsewhere,
         event::{ClusterCounts, ClusterEvent, MemberCount},
+        node_id::NodeId,
     },
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
+use crate::cluster::node_id::NodeId;
+
 /// Something that a [`Backplane`](crate::Backplane) has to do. Returned by [`Session::next`](crate::Session::next).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -41,7 +43,7 @@ pub enum Channel {
     /// The channel to which the nodes with members in a room subscribe.
     Room(Arc<str>),
     /// The channel to which only the node with this ID subscribes.
-    Node(u64),
+    Node(NodeId),
 }
 
 /// Identifies a command, so that a backplane can say when it is done.
@@ -63,7 +65,7 @@ impl fmt::Display for Channel {
         match self {
             Self::All => f.write_str("all"),
             Self::Room(room) => write!(f, "r:{room}"),
-            Self::Node(node) => write!(f, "n:{node:016x}"),
+            Self::Node(node) => write!(f, "n:{node}"),
         }
     }
 }

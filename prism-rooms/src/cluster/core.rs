@@ -22,6 +22,7 @@ use super::{
     action::OwnedAction,
     envelope::MAX_NAME,
     event::{ClusterCounts, ClusterEvent, MemberCount},
+    node_id::NodeId,
 };
 use crate::backplane::command::{Channel, Command, Ticket, TicketKind};
 
@@ -45,7 +46,7 @@ use self::{
 const MAX_GOODBYE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Core {
-    origin: u64,
+    origin: NodeId,
     health: Health,
     peers: Peers,
     subscriptions: Subscriptions,
@@ -81,17 +82,17 @@ pub(crate) struct Incoming {
 /// Another node asks how many members a room has here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
-    pub(crate) origin: u64,
+    pub(crate) origin: NodeId,
     pub(crate) number: u64,
     pub(crate) room: Box<str>,
 }
 
 impl Core {
     /// Creates the core of a node. `origin` is its ID.
-    pub(crate) fn new(origin: u64, now: Duration) -> Self {
+    pub(crate) fn new(origin: NodeId, now: Duration) -> Self {
         Self {
             origin,
-            health: Health::new(origin, now),
+            health: Health::new(origin.as_u64(), now),
             peers: Peers::default(),
             subscriptions: Subscriptions::default(),
             questions: Questions::default(),
@@ -214,7 +215,7 @@ impl Core {
             self.peers.forget_room(&room);
         }
         if self.health.is_cut_off(now) {
-            self.consider_gone(self.peers.origins().collect());
+            self.consider_gone(self.peers.origins().collect(), now);
         }
         self.misses_answers |= self.questions.expire(now);
         outbox.drop_old(now);
@@ -295,11 +296,15 @@ impl Core {
         self.questions = Questions::default();
     }
 
-    fn consider_gone(&mut self, origins: Vec<u64>) {
+    fn consider_gone(&mut self, origins: Vec<NodeId>, now: Duration) {
+        if origins.is_empty() {
+            return;
+        }
         for node in origins {
             self.peers.leave(node);
             self.events.push_back(ClusterEvent::NodeLeft { node });
         }
+        self.peers.forget_old(now);
     }
 }
 

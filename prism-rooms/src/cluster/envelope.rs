@@ -28,12 +28,14 @@
 //! ```
 //!
 //! Anyone who can publish on the backplane can send anything, so decoding is strict and bounded. It accepts exactly what
-//! encoding produces: names and IDs are sorted and distinct, numbers are not zero, and no byte is left over. Nothing is
+//! encoding produces: names and IDs are sorted and distinct, origins and numbers are not zero, and no byte is left over. Nothing is
 //! allocated for a count before as many bytes have arrived.
 
 use std::str;
 
 use prism_driver::{CloseCode, Message};
+
+use super::node_id::NodeId;
 
 mod reader;
 
@@ -54,6 +56,9 @@ pub(crate) const MAX_REASON: usize = 123;
 
 const VERSION: u8 = 1;
 
+/// The kind of a heartbeat.
+const HEARTBEAT: u8 = 1;
+
 // The flags of a message.
 const TEXT: u8 = 1;
 const PLAIN: u8 = 2;
@@ -63,10 +68,18 @@ const OR_CLOSE: u8 = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
     /// The node that sent it.
-    pub(crate) origin: u64,
+    pub(crate) origin: NodeId,
     /// Increases from one envelope of a node to the next. Never zero.
     pub(crate) number: u64,
     pub(crate) body: Body<'a>,
+}
+
+/// An envelope of which only the beginning is decoded.
+pub(crate) struct Header<'a> {
+    pub(crate) origin: NodeId,
+    pub(crate) number: u64,
+    kind: u8,
+    body: Reader<'a>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,33 +152,53 @@ pub(crate) struct RoomPosition<'a> {
     pub(crate) position: Position,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> Header<'a> {
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         if reader.u8()? != VERSION {
             return Err(Malformed);
         }
         let kind = reader.u8()?;
-        let (origin, number) = (reader.u64()?, reader.u64()?);
+        let origin = NodeId::new(reader.u64()?).ok_or(Malformed)?;
+        let number = reader.u64()?;
         if number == 0 {
             return Err(Malformed);
         }
-        let body = match kind {
-            1 => Body::decode_heartbeat(&mut reader)?,
+        Ok(Self { origin, number, kind, body: reader })
+    }
+
+    pub(crate) const fn is_heartbeat(&self) -> bool {
+        self.kind == HEARTBEAT
+    }
+
+    /// Decodes the rest.
+    pub(crate) fn decode_body(self) -> Result<Body<'a>, Malformed> {
+        let mut reader = self.body;
+        let body = match self.kind {
+            HEARTBEAT => Body::decode_heartbeat(&mut reader)?,
             2 => Body::Goodbye,
             6 => Body::Question { room: decode_name(&mut reader)? },
             7 => Body::Answer { question: reader.u64()?, members: reader.u64()? },
-            _ => Body::Broadcast(Broadcast::decode(kind, &mut reader)?),
+            kind => Body::Broadcast(Broadcast::decode(kind, &mut reader)?),
         };
         reader.finish()?;
-        Ok(Self { origin, number, body })
+        Ok(body)
+    }
+}
+
+impl<'a> Envelope<'a> {
+    #[cfg(test)]
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let header = Header::decode(bytes)?;
+        let (origin, number) = (header.origin, header.number);
+        Ok(Self { origin, number, body: header.decode_body()? })
     }
 
     /// Returns the bytes. The caller keeps to the limits.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.body.payload_len());
         out.extend([VERSION, self.body.kind()]);
-        out.extend(self.origin.to_be_bytes());
+        out.extend(self.origin.as_u64().to_be_bytes());
         out.extend(self.number.to_be_bytes());
         match &self.body {
             Body::Heartbeat { everyone, rooms } => {
@@ -188,7 +221,7 @@ impl<'a> Envelope<'a> {
 impl<'a> Body<'a> {
     const fn kind(&self) -> u8 {
         match self {
-            Self::Heartbeat { .. } => 1,
+            Self::Heartbeat { .. } => HEARTBEAT,
             Self::Goodbye => 2,
             Self::Broadcast(broadcast) => match broadcast.action {
                 Action::Send(_) => 3,

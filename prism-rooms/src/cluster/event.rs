@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::node_id::NodeId;
+
 /// Something that has happened in a cluster, as this node sees it. Returned by
 /// [`ClusterEvents::recv`](crate::ClusterEvents::recv).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,18 +20,18 @@ pub enum ClusterEvent {
     /// Another node is there.
     NodeJoined {
         /// The ID of the node.
-        node: u64,
+        node: NodeId,
     },
     /// A node that was there has said goodbye, or has been silent for 7 s. It also counts as gone if this node has not
     /// reached the backplane for 14 s. Another [`NodeJoined`](Self::NodeJoined) follows if it turns out to be alive.
     NodeLeft {
         /// The ID of the node.
-        node: u64,
+        node: NodeId,
     },
     /// Something that another node has sent did not arrive.
     Gap {
         /// The ID of the node that has sent it.
-        node: u64,
+        node: NodeId,
         /// The room that it was for; `None` if it was for [everyone](crate::Rooms::everyone).
         room: Option<Arc<str>>,
         /// How many messages are missing.

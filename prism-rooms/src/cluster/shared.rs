@@ -10,6 +10,7 @@ use super::{
     core::outbox::Outbox,
     elsewhere::Elsewhere,
     event::{ClusterCounts, ClusterEvent, MemberCount},
+    node_id::NodeId,
 };
 use crate::{
     directory::NameObserver,
@@ -23,7 +24,7 @@ const MAX_EVENTS: usize = 1024;
 
 pub(crate) struct Shared {
     /// The ID of this node.
-    pub(crate) origin: u64,
+    pub(crate) origin: NodeId,
     /// Locked while rooms are locked.
     pub(crate) outbox: Lock<Outbox>,
     /// `None` once the node has left.
@@ -56,7 +57,7 @@ pub(crate) struct Changes {
 impl Shared {
     /// Returns it with the receiver of its signals.
     pub(crate) fn new(
-        origin: u64,
+        origin: NodeId,
         clock: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> (Self, Receiver<()>) {
         let (signal, signals) = Signal::new(1);
@@ -240,10 +241,11 @@ mod tests {
     use std::time::Duration;
 
     use super::Shared;
+    use crate::cluster::node_id::node_id;
 
     #[test]
     fn receivers_of_events_that_were_dropped_do_not_accumulate() {
-        let (shared, _signals) = Shared::new(1, || Duration::ZERO);
+        let (shared, _signals) = Shared::new(node_id(1), || Duration::ZERO);
         let events = shared.listen();
         for _ in 0..100 {
             drop(shared.listen());

@@ -23,6 +23,7 @@ use crate::{
     cluster::{
         action::OwnedAction,
         envelope::{Envelope, MAX_EXCLUDED, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS},
+        node_id::NodeId,
     },
     stamp::Stamp,
 };
@@ -41,7 +42,7 @@ const WINDOW_BYTES: usize = 256 << 10;
 const MAX_HEARTBEATS: usize = 8;
 
 pub(crate) struct Outbox {
-    origin: u64,
+    origin: NodeId,
     entries: VecDeque<Entry>,
     /// How many of the first entries the session has, in part or as a whole.
     in_flight: usize,
@@ -67,7 +68,7 @@ struct Entry {
 
 /// A copy of an envelope to publish. It is encoded later, when the outbox is no longer locked.
 pub(crate) struct ToPublish {
-    origin: u64,
+    origin: NodeId,
     number: u64,
     /// Which of the copies it is.
     copy: usize,
@@ -75,7 +76,7 @@ pub(crate) struct ToPublish {
 }
 
 impl Outbox {
-    pub(crate) fn new(origin: u64) -> Self {
+    pub(crate) fn new(origin: NodeId) -> Self {
         Self {
             origin,
             entries: VecDeque::new(),
@@ -172,7 +173,7 @@ impl Outbox {
     }
 
     /// Adds the answer to a question of another node.
-    pub(crate) fn push_answer(&mut self, to: u64, question: u64, members: u64, now: Duration) {
+    pub(crate) fn push_answer(&mut self, to: NodeId, question: u64, members: u64, now: Duration) {
         self.push(Stamp::next().number, Contents::Answer { to, question, members }, now);
     }
 

@@ -1,17 +1,19 @@
 //! [`Peers`]: the other nodes, and how far what they send has arrived here.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
-use crate::cluster::envelope::Position;
+use crate::cluster::{envelope::Position, node_id::NodeId};
 
 /// The most nodes that are remembered.
 const MAX_PEERS: usize = 1024;
 /// How long a node that has left is remembered: it may come back, and something of it may arrive late.
 const REMEMBERED: Duration = Duration::from_secs(20 * 60);
+/// The most positions that are kept of all nodes that have left.
+const MAX_ABSENT_POSITIONS: usize = 1 << 16;
 
 #[derive(Default)]
 pub(super) struct Peers {
-    by_origin: HashMap<u64, Peer>,
+    by_origin: HashMap<NodeId, Peer>,
 }
 
 pub(super) struct Peer {
@@ -34,30 +36,30 @@ pub(super) struct Peer {
 /// What an envelope says of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// The envelope is new.
     New {
         /// Whether the sender was absent until now.
         joined: bool,
     },
-    /// The envelope, or a later one, has arrived before. After a goodbye, this is said of all.
-    Repeated,
     /// There are too many nodes.
     Refused,
 }
 
 impl Peers {
-    /// Records that an envelope of a node has arrived. If it was absent, it joins, or may [later](Self::admit).
+    /// Returns whether this envelope of a node, or a later one, has arrived before. After a goodbye, this is true of all.
+    pub(super) fn has_heard(&self, origin: NodeId, number: u64) -> bool {
+        let peer = self.by_origin.get(&origin);
+        peer.is_some_and(|peer| number <= peer.number || peer.has_said_goodbye)
+    }
+
+    /// Records that a new envelope of a node has arrived. If it was absent, it joins, or may [later](Self::admit).
     pub(super) fn hear(
         &mut self,
-        origin: u64,
+        origin: NodeId,
         number: u64,
         may_join: bool,
         now: Duration,
     ) -> Heard {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
-            if number <= peer.number || peer.has_said_goodbye {
-                return Heard::Repeated;
-            }
             (peer.number, peer.heard) = (number, now);
             let joined = may_join && !peer.is_present;
             peer.is_present |= may_join;
@@ -80,7 +82,7 @@ impl Peers {
     }
 
     /// Makes the absent nodes join of which something has arrived in the `last` so much time. Returns them in order.
-    pub(super) fn admit(&mut self, last: Duration, now: Duration) -> Vec<u64> {
+    pub(super) fn admit(&mut self, last: Duration, now: Duration) -> Vec<NodeId> {
         let mut joined = Vec::new();
         for (origin, peer) in &mut self.by_origin {
             if !peer.is_present && !peer.has_said_goodbye && peer.heard + last > now {
@@ -93,7 +95,7 @@ impl Peers {
     }
 
     /// Records that a node has said goodbye, after which it sends nothing. Returns whether it was present.
-    pub(super) fn say_goodbye(&mut self, origin: u64) -> bool {
+    pub(super) fn say_goodbye(&mut self, origin: NodeId) -> bool {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
             peer.has_said_goodbye = true;
             peer.rooms = HashMap::new();
@@ -102,13 +104,13 @@ impl Peers {
     }
 
     /// Records that a node seems to have left. It may come back. Returns whether it was present.
-    pub(super) fn leave(&mut self, origin: u64) -> bool {
+    pub(super) fn leave(&mut self, origin: NodeId) -> bool {
         let peer = self.by_origin.get_mut(&origin);
-        peer.is_some_and(|peer| std::mem::replace(&mut peer.is_present, false))
+        peer.is_some_and(|peer| mem::replace(&mut peer.is_present, false))
     }
 
     /// Returns the nodes that are present, and of which nothing has arrived since then.
-    pub(super) fn silent_since(&self, moment: Duration) -> Vec<u64> {
+    pub(super) fn silent_since(&self, moment: Duration) -> Vec<NodeId> {
         let silent = self.present().filter(|(_, peer)| peer.heard <= moment);
         silent.map(|(origin, _)| *origin).collect()
     }
@@ -120,9 +122,28 @@ impl Peers {
         }
     }
 
-    /// Forgets nodes that have left long ago.
+    /// Forgets nodes that have left long ago, and of the others that have left the positions that are too many.
     pub(super) fn forget_old(&mut self, now: Duration) {
         self.by_origin.retain(|_, peer| peer.is_present || peer.heard + REMEMBERED >= now);
+        self.forget_positions(MAX_ABSENT_POSITIONS);
+    }
+
+    /// Forgets positions of nodes that have left, until there are at most so many: first those of the node that was silent
+    /// for the longest time. What such a node has sent in the meantime is not reported as missing if it comes back.
+    fn forget_positions(&mut self, most: usize) {
+        let absent = self.by_origin.values_mut().filter(|peer| !peer.is_present);
+        let mut absent: Vec<&mut Peer> = absent.collect();
+        let mut count: usize = absent.iter().map(|peer| peer.rooms.len()).sum();
+        if count <= most {
+            return;
+        }
+        absent.sort_unstable_by_key(|peer| peer.heard);
+        for peer in absent {
+            if count <= most {
+                break;
+            }
+            count -= mem::take(&mut peer.rooms).len();
+        }
     }
 
     /// Forgets the positions in a room that this node no longer follows.
@@ -132,7 +153,7 @@ impl Peers {
         }
     }
 
-    pub(super) fn get_mut(&mut self, origin: u64) -> Option<&mut Peer> {
+    pub(super) fn get_mut(&mut self, origin: NodeId) -> Option<&mut Peer> {
         self.by_origin.get_mut(&origin)
     }
 
@@ -141,11 +162,11 @@ impl Peers {
         self.present().count()
     }
 
-    pub(super) fn origins(&self) -> impl Iterator<Item = u64> {
+    pub(super) fn origins(&self) -> impl Iterator<Item = NodeId> {
         self.present().map(|(origin, _)| *origin)
     }
 
-    fn present(&self) -> impl Iterator<Item = (&u64, &Peer)> {
+    fn present(&self) -> impl Iterator<Item = (&NodeId, &Peer)> {
         self.by_origin.iter().filter(|(_, peer)| peer.is_present)
     }
 
@@ -237,6 +258,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::{Heard, MAX_PEERS, Peers, Position, REMEMBERED};
+    use crate::cluster::node_id::node_id;
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -246,21 +268,24 @@ mod tests {
 
     #[test]
     fn numbers_show_what_was_heard_before_even_after_a_node_has_left() {
-        let mut peers = Peers::default();
-        assert_eq!(peers.hear(7, 5, true, NOW), Heard::New { joined: true });
-        assert_eq!(peers.hear(7, 5, true, NOW), Heard::Repeated);
-        assert!(peers.leave(7) && !peers.leave(7));
-        assert_eq!(peers.hear(7, 4, true, NOW), Heard::Repeated);
+        let (mut peers, seven) = (Peers::default(), node_id(7));
+        assert!(!peers.has_heard(seven, 5));
+        assert_eq!(peers.hear(seven, 5, true, NOW), Heard::New { joined: true });
+        assert!(peers.has_heard(seven, 5));
+        assert!(peers.leave(seven) && !peers.leave(seven));
+        assert!(peers.has_heard(seven, 4) && !peers.has_heard(seven, 6));
         assert_eq!(peers.count(), 0);
-        assert_eq!(peers.hear(7, 6, true, NOW), Heard::New { joined: true });
-        assert_eq!(peers.hear(7, 7, true, NOW), Heard::New { joined: false });
+        assert_eq!(peers.hear(seven, 6, true, NOW), Heard::New { joined: true });
+        assert_eq!(peers.hear(seven, 7, true, NOW), Heard::New { joined: false });
+        peers.say_goodbye(seven);
+        assert!(peers.has_heard(seven, 8), "a goodbye is the last");
     }
 
     #[test]
     fn positions_show_what_is_missing() {
         let mut peers = Peers::default();
-        peers.hear(7, 1, true, NOW);
-        let peer = peers.get_mut(7).unwrap();
+        peers.hear(node_id(7), 1, true, NOW);
+        let peer = peers.get_mut(node_id(7)).unwrap();
         let tea: Arc<str> = "tea".into();
         let (not_yet, since) = (None, Some(0));
         assert_eq!(peer.arrived_for_room(&tea, at(3, 9), not_yet), 0, "not subscribed yet");
@@ -280,8 +305,8 @@ mod tests {
     #[test]
     fn what_a_node_counts_after_a_heartbeat_counts_from_the_start() {
         let mut peers = Peers::default();
-        peers.hear(7, 1, true, NOW);
-        let peer = peers.get_mut(7).unwrap();
+        peers.hear(node_id(7), 1, true, NOW);
+        let peer = peers.get_mut(node_id(7)).unwrap();
         peer.heartbeat_arrived(20, 5);
         let mut missing = |room: &str, generation, followed_since| {
             peer.arrived_for_room(&room.into(), at(generation, 3), Some(followed_since))
@@ -296,35 +321,58 @@ mod tests {
         let mut peers = Peers::default();
         let second = Duration::from_secs(1);
         for (origin, heard) in [(6, NOW), (7, NOW + 2 * second), (8, NOW + 2 * second)] {
-            assert_eq!(peers.hear(origin, 5, false, heard), Heard::New { joined: false });
+            assert_eq!(peers.hear(node_id(origin), 5, false, heard), Heard::New { joined: false });
         }
-        assert!(!peers.say_goodbye(8));
+        assert!(!peers.say_goodbye(node_id(8)));
         assert_eq!(peers.count(), 0);
         let now = NOW + 5 * second;
-        assert_eq!(peers.admit(4 * second, now), [7]);
+        assert_eq!(peers.admit(4 * second, now), [node_id(7)]);
         assert!(peers.admit(4 * second, now).is_empty());
-        assert_eq!(peers.hear(6, 6, true, NOW + 3 * second), Heard::New { joined: true });
+        assert_eq!(peers.hear(node_id(6), 6, true, NOW + 3 * second), Heard::New { joined: true });
     }
 
     #[test]
     fn a_node_that_has_left_is_forgotten_although_others_are_excused() {
         let mut peers = Peers::default();
-        peers.hear(7, 5, true, NOW);
-        peers.hear(8, 5, true, NOW);
-        peers.leave(7);
+        peers.hear(node_id(7), 5, true, NOW);
+        peers.hear(node_id(8), 5, true, NOW);
+        peers.leave(node_id(7));
         peers.excuse_until(NOW + REMEMBERED);
         peers.forget_old(NOW + REMEMBERED + Duration::from_secs(1));
-        assert!(peers.get_mut(7).is_none() && peers.get_mut(8).is_some());
+        assert!(peers.get_mut(node_id(7)).is_none() && peers.get_mut(node_id(8)).is_some());
     }
 
     #[test]
     fn the_number_of_nodes_is_bounded() {
         let mut peers = Peers::default();
-        for origin in 0..MAX_PEERS as u64 {
-            assert_eq!(peers.hear(origin, 1, true, NOW), Heard::New { joined: true });
+        for origin in 1..=MAX_PEERS as u64 {
+            assert_eq!(peers.hear(node_id(origin), 1, true, NOW), Heard::New { joined: true });
         }
-        assert_eq!(peers.hear(u64::MAX, 1, true, NOW), Heard::Refused);
-        peers.leave(0);
-        assert_eq!(peers.hear(u64::MAX, 1, true, NOW), Heard::New { joined: true });
+        assert_eq!(peers.hear(node_id(u64::MAX), 1, true, NOW), Heard::Refused);
+        peers.leave(node_id(1));
+        assert_eq!(peers.hear(node_id(u64::MAX), 1, true, NOW), Heard::New { joined: true });
+    }
+
+    #[test]
+    fn the_positions_of_nodes_that_have_left_are_bounded() {
+        let mut peers = Peers::default();
+        for origin in 1..=5 {
+            peers.hear(node_id(origin), 1, true, NOW * origin as u32);
+            for room in 0..10 {
+                let room = room.to_string().into();
+                peers.get_mut(node_id(origin)).unwrap().arrived_for_room(&room, at(1, 1), Some(0));
+            }
+        }
+        for origin in [3, 1, 4] {
+            peers.leave(node_id(origin));
+        }
+        peers.forget_positions(20);
+        let counts =
+            [1, 2, 3, 4, 5].map(|origin| peers.get_mut(node_id(origin)).unwrap().rooms.len());
+        assert_eq!(counts, [0, 10, 10, 10, 10], "the first is the one that was silent for longest");
+        peers.forget_positions(5);
+        let counts =
+            [1, 2, 3, 4, 5].map(|origin| peers.get_mut(node_id(origin)).unwrap().rooms.len());
+        assert_eq!(counts, [0, 10, 0, 0, 10]);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use async_channel::Sender;
 
-use crate::cluster::event::MemberCount;
+use crate::cluster::{event::MemberCount, node_id::NodeId};
 
 /// How long to wait for answers.
 const MAX_WAIT: Duration = Duration::from_millis(300);
@@ -23,7 +23,7 @@ pub(super) struct Questions {
 struct Asked {
     until: Duration,
     /// The nodes that have not answered.
-    waits_for: BTreeSet<u64>,
+    waits_for: BTreeSet<NodeId>,
     count: MemberCount,
     answer_to: Sender<MemberCount>,
 }
@@ -37,7 +37,7 @@ impl Questions {
     pub(super) fn ask(
         &mut self,
         number: u64,
-        nodes: impl Iterator<Item = u64>,
+        nodes: impl Iterator<Item = NodeId>,
         members: usize,
         answer_to: Sender<MemberCount>,
         now: Duration,
@@ -48,7 +48,7 @@ impl Questions {
     }
 
     /// Records the answer of a node. A second one of the same node does not count.
-    pub(super) fn answer(&mut self, number: u64, node: u64, members: u64) {
+    pub(super) fn answer(&mut self, number: u64, node: NodeId, members: u64) {
         let Some(asked) = self.asked.get_mut(&number) else { return };
         if !asked.waits_for.remove(&node) {
             return;

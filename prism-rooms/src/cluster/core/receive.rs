@@ -4,33 +4,37 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{Core, Incoming, Question, peers::Heard};
 use crate::cluster::{
-    envelope::{Body, Broadcast, Envelope, Position, RoomPosition, Targets},
+    envelope::{Body, Broadcast, Header, Position, RoomPosition, Targets},
     event::{ClusterCounts, ClusterEvent},
+    node_id::NodeId,
 };
 
 /// How long a node has to be silent until it counts as gone.
 const MAX_SILENCE: Duration = Duration::from_secs(7);
 /// How long a node that was not heard because the backplane was slow has at least.
 const GRACE: Duration = Duration::from_millis(2500);
+
 impl Core {
     /// Handles what has arrived on a channel.
     pub(crate) fn handle_received(&mut self, payload: &[u8], now: Duration) {
-        let Ok(Envelope { origin, number, body }) = Envelope::decode(payload) else {
-            self.counts.refused += 1;
-            return;
-        };
+        let Ok(header) = Header::decode(payload) else { return self.counts.refused += 1 };
+        let (origin, number) = (header.origin, header.number);
         if origin == self.origin {
-            if matches!(body, Body::Heartbeat { .. }) {
+            if header.is_heartbeat() {
                 self.handle_echo(number, now);
             }
             return;
         }
+        // What was published on the channels of several rooms arrives several times. It is not decoded each time.
+        if self.peers.has_heard(origin, number) {
+            return self.counts.repeated += 1;
+        }
+        let Ok(body) = header.decode_body() else { return self.counts.refused += 1 };
         self.arrivals += 1;
         // Until this node's own heartbeat has come back, who is there is not known.
         let may_join = self.health.is_sound() && !self.health.is_cut_off(now);
         let joined = match self.peers.hear(origin, number, may_join, now) {
             Heard::New { joined } => joined,
-            Heard::Repeated => return self.counts.repeated += 1,
             Heard::Refused => return self.counts.refused += 1,
         };
         if matches!(body, Body::Goodbye) {
@@ -68,19 +72,19 @@ impl Core {
             self.peers.excuse_until(now.saturating_sub(MAX_SILENCE - GRACE));
         }
         if let Some(long_ago) = now.checked_sub(MAX_SILENCE) {
-            self.consider_gone(self.peers.silent_since(long_ago));
+            self.consider_gone(self.peers.silent_since(long_ago), now);
         }
         for node in self.peers.admit(MAX_SILENCE, now) {
             self.welcome(node, now);
         }
     }
 
-    fn welcome(&mut self, node: u64, now: Duration) {
+    fn welcome(&mut self, node: NodeId, now: Duration) {
         self.events.push_back(ClusterEvent::NodeJoined { node });
         self.health.hasten_heartbeat(now);
     }
 
-    fn handle_heartbeat(&mut self, origin: u64, everyone: Position, rooms: &[RoomPosition<'_>]) {
+    fn handle_heartbeat(&mut self, origin: NodeId, everyone: Position, rooms: &[RoomPosition<'_>]) {
         let Some(peer) = self.peers.get_mut(origin) else { return };
         let missed = peer.sent_to_everyone(everyone);
         report(missed, origin, None, &mut self.events, &mut self.counts);
@@ -96,7 +100,7 @@ impl Core {
         }
     }
 
-    fn handle_broadcast(&mut self, origin: u64, broadcast: Broadcast<'_>) {
+    fn handle_broadcast(&mut self, origin: NodeId, broadcast: Broadcast<'_>) {
         let Some(peer) = self.peers.get_mut(origin) else { return };
         let rooms = match broadcast.targets {
             Targets::Everyone(position) => {
@@ -127,7 +131,7 @@ impl Core {
 
 fn report(
     missed: u64,
-    node: u64,
+    node: NodeId,
     room: Option<&Arc<str>>,
     events: &mut VecDeque<ClusterEvent>,
     counts: &mut ClusterCounts,

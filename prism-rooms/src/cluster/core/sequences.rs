@@ -34,6 +34,9 @@ pub(super) struct Sequences {
     next_turn: u64,
     /// The index of the room at which the rotation goes on.
     rotation: usize,
+    /// The index of the first room to examine when one has to be forgotten. Not that of the rotation: if rooms are
+    /// forgotten all the time, it would skip others.
+    oldest: usize,
 }
 
 struct Sequence {
@@ -129,13 +132,13 @@ impl Sequences {
 
     /// Forgets the room that was not sent to for the longest time, of a few.
     fn forget_one(&mut self) {
-        let candidates = (0..16).map(|n| (self.rotation + n) % self.rooms.len());
+        let candidates = (0..16).map(|n| (self.oldest + n) % self.rooms.len());
         if let Some(oldest) = candidates.min_by_key(|index| self.rooms[*index].used) {
             self.forget(oldest);
         }
-        self.rotation += 1;
-        if self.rotation >= self.rooms.len() {
-            self.rotation = 0;
+        self.oldest += 1;
+        if self.oldest >= self.rooms.len() {
+            self.oldest = 0;
         }
     }
 
@@ -151,9 +154,9 @@ impl Sequences {
 
 #[cfg(all(test, not(prism_loom)))]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeMap, time::Duration};
 
-    use super::{KEPT, MAX_COUNTED, MAX_NAMES, Sequences};
+    use super::{KEPT, MAX_COUNTED, MAX_HEARTBEAT_ROOMS, MAX_NAMES, ROTATION, Sequences};
     use crate::cluster::envelope::MAX_NAME;
 
     const NOW: Duration = Duration::from_secs(1);
@@ -190,6 +193,46 @@ mod tests {
             names.extend(mentioned(&mut sequences, NOW).into_iter().map(|(room, _)| room));
         }
         assert_eq!(names.len(), 1001);
+    }
+
+    #[test]
+    fn more_rooms_than_fit_are_mentioned_twice_in_turn_while_busy_ones_are_sent_to_again() {
+        let mut sequences = Sequences::default();
+        let names: Vec<String> = (0..1000).map(|n| format!("{n:04}")).collect();
+        let mut number = 0;
+        let mut send = |sequences: &mut Sequences, name: &str| {
+            number += 1;
+            sequences.next_to_room(name, number, NOW);
+        };
+        names.iter().for_each(|name| send(&mut sequences, name));
+        let mut mentions = BTreeMap::<String, usize>::new();
+        let mut heartbeats = 0;
+        while names.iter().any(|name| mentions.get(name).is_none_or(|times| *times < 2)) {
+            heartbeats += 1;
+            for (room, _) in mentioned(&mut sequences, NOW) {
+                *mentions.entry(room).or_default() += 1;
+            }
+            // The first rooms are sent to all the time. They do not get turns of the others.
+            names[..100].iter().for_each(|name| send(&mut sequences, name));
+            assert!(heartbeats < 20, "{} rooms were mentioned", mentions.len());
+        }
+        assert!(heartbeats >= 2000_usize.div_ceil(MAX_HEARTBEAT_ROOMS), "{heartbeats}");
+    }
+
+    #[test]
+    fn rooms_that_are_forgotten_for_others_do_not_move_the_rotation() {
+        let mut sequences = Sequences::default();
+        for n in 0..2 * MAX_COUNTED as u64 {
+            sequences.next_to_room(&n.to_string(), n + 1, NOW);
+            if n == MAX_COUNTED as u64 {
+                while !sequences.fresh.is_empty() {
+                    sequences.mentions(NOW);
+                }
+                sequences.rotation = 1000;
+            }
+        }
+        assert_eq!((sequences.rotation, sequences.rooms.len()), (1000, MAX_COUNTED));
+        assert_eq!(sequences.mentions(NOW).len(), MAX_HEARTBEAT_ROOMS - ROTATION, "all are fresh");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     cluster::{
         envelope::Action,
         event::{ClusterEvent, ClusterEvent::*, MemberCount},
+        node_id::node_id,
     },
 };
 
@@ -40,7 +41,7 @@ struct Node {
 impl Node {
     fn new() -> Self {
         let now = SECOND;
-        let (core, outbox) = (Core::new(1, now), Outbox::new(1));
+        let (core, outbox) = (Core::new(node_id(1), now), Outbox::new(node_id(1)));
         Self {
             core,
             outbox,
@@ -57,7 +58,7 @@ impl Node {
         let mut node = Self::new();
         node.other = Some((2, 1));
         node.connect();
-        assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: 2 }]);
+        assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: node_id(2) }]);
         node
     }
 
@@ -73,7 +74,7 @@ impl Node {
     }
 
     fn receive(&mut self, origin: u64, number: u64, body: Body<'_>) {
-        let payload = Envelope { origin, number, body }.encode();
+        let payload = Envelope { origin: node_id(origin), number, body }.encode();
         self.core.handle_received(&payload, self.now);
     }
 
@@ -233,6 +234,23 @@ fn what_no_node_can_have_sent_is_counted() {
 }
 
 #[test]
+fn of_what_is_repeated_or_this_nodes_own_only_the_beginning_is_read() {
+    let mut node = Node::with_other();
+    let garbled = |origin, number| {
+        let envelope = Envelope { origin: node_id(origin), number, body: wake("tea", 1) };
+        [&envelope.encode()[..], b"!"].concat()
+    };
+    node.core.handle_received(&garbled(2, 1), node.now);
+    node.core.handle_received(&garbled(1, 1), node.now);
+    let counts = node.core.counts(&node.outbox);
+    assert_eq!((counts.repeated, counts.refused), (1, 0));
+    node.core.handle_received(&garbled(2, 100), node.now);
+    node.receive(2, 100, wake("tea", 1));
+    let counts = node.core.counts(&node.outbox);
+    assert_eq!((counts.repeated, counts.refused), (1, 1), "what is refused was not heard");
+}
+
+#[test]
 fn each_node_answers_a_question_once_and_in_time() {
     let mut node = Node::with_other();
     node.receive(3, 1, heartbeat(&[]));
@@ -261,7 +279,7 @@ fn each_node_answers_a_question_once_and_in_time() {
     assert_eq!(answer.try_recv(), count(5, 1, 3));
     // The backplane may have lost the subscription to the node's own channel.
     let commands = node.commands();
-    let own = [Channel::Node(1)];
+    let own = [Channel::Node(node_id(1))];
     assert!(matches!(&commands[0], Command::Subscribe { channels, .. } if *channels == own));
     node.lose();
     assert_eq!(ask(&mut node).1.try_recv(), count(5, 1, 3), "nobody would hear it");

@@ -7,6 +7,7 @@ use super::{
     Action, Body, Broadcast, Envelope, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS, Malformed, Outgoing,
     Position, RoomPosition, Targets,
 };
+use crate::cluster::node_id::node_id;
 
 fn position(generation: u64, sequence: u64) -> Position {
     Position { generation, sequence }
@@ -20,7 +21,7 @@ fn rooms<'a>(names: &[&'a str]) -> Vec<RoomPosition<'a>> {
 fn to_rooms<'a>(names: &[&'a str], action: Action<'a>) -> Envelope<'a> {
     let targets = Targets::Rooms(rooms(names));
     let body = Body::Broadcast(Broadcast { targets, except: vec![3, 1 << 100], action });
-    Envelope { origin: 5, number: 9, body }
+    Envelope { origin: node_id(5), number: 9, body }
 }
 
 fn text(text: &str) -> Action<'_> {
@@ -46,7 +47,7 @@ fn all_kinds() -> Vec<Envelope<'static>> {
     let (question, answer) =
         (Body::Question { room: "tea" }, Body::Answer { question: 7, members: 0 });
     let bodies = [heartbeat, Body::Goodbye, Body::Broadcast(everyone), question, answer];
-    let others = bodies.map(|body| Envelope { origin: 0, number: u64::MAX, body });
+    let others = bodies.map(|body| Envelope { origin: node_id(3), number: u64::MAX, body });
     let to_rooms = [
         to_rooms(&["milk", "tea"], text("the kettle is on ☕")),
         to_rooms(&["tea"], Action::Send(secret)),
@@ -101,12 +102,12 @@ fn what_is_invalid_is_refused() {
     let with_except = |except| {
         let targets = Targets::Rooms(rooms(&["tea"]));
         let body = Body::Broadcast(Broadcast { targets, except, action: Action::Wake });
-        Envelope { origin: 1, number: 1, body }
+        Envelope { origin: node_id(1), number: 1, body }
     };
     let at = |position| {
         let targets = Targets::Everyone(position);
         let body = Body::Broadcast(Broadcast { targets, except: vec![], action: Action::Wake });
-        Envelope { origin: 1, number: 1, body }
+        Envelope { origin: node_id(1), number: 1, body }
     };
     let long_question = [
         &Envelope { body: Body::Question { room: "" }, ..with_except(vec![]) }.encode()[..18],
@@ -146,7 +147,7 @@ fn counts_and_lengths_are_bounded() {
     bytes.push(7);
     assert_eq!(Envelope::decode(&bytes), Err(Malformed));
     let heartbeat = Body::Heartbeat { everyone: Position::default(), rooms: Vec::new() };
-    let mut bytes = Envelope { origin: 1, number: 1, body: heartbeat }.encode();
+    let mut bytes = Envelope { origin: node_id(1), number: 1, body: heartbeat }.encode();
     bytes[34..36].copy_from_slice(&257_u16.to_be_bytes());
     bytes.extend(vec![1; 19 * 257]);
     assert_eq!(Envelope::decode(&bytes), Err(Malformed));

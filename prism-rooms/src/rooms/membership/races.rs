@@ -8,7 +8,10 @@ use async_channel::Receiver;
 use loom::thread;
 
 use super::{Membership, fake_member::FakeMember};
-use crate::{cluster::shared::Shared, sync::Lock};
+use crate::{
+    cluster::{node_id::node_id, shared::Shared},
+    sync::Lock,
+};
 
 fn membership() -> Arc<Membership<FakeMember>> {
     Membership::new(1, usize::MAX)
@@ -256,7 +259,7 @@ impl Follower {
 }
 
 fn membership_in_cluster() -> (Arc<Membership<FakeMember>>, Arc<Shared>, Receiver<()>) {
-    let (cluster, signals) = Shared::new(1, || Duration::ZERO);
+    let (cluster, signals) = Shared::new(node_id(1), || Duration::ZERO);
     let cluster = Arc::new(cluster);
     (Membership::in_cluster(1, usize::MAX, cluster.clone()), cluster, signals)
 }

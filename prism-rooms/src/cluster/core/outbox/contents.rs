@@ -7,6 +7,7 @@ use crate::{
     cluster::{
         action::OwnedAction,
         envelope::{Body, Broadcast, Position, RoomPosition, Targets},
+        node_id::NodeId,
     },
 };
 
@@ -19,7 +20,7 @@ pub(super) enum Contents {
     Heartbeat { everyone: Position, rooms: Vec<(Arc<str>, Position)> },
     Goodbye,
     Question { room: Box<str> },
-    Answer { to: u64, question: u64, members: u64 },
+    Answer { to: NodeId, question: u64, members: u64 },
     Broadcast { targets: OwnedTargets, except: Vec<u128>, action: OwnedAction },
 }
 

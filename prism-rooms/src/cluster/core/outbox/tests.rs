@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     backplane::command::Channel,
-    cluster::envelope::{Body, Broadcast, Envelope, Targets},
+    cluster::{
+        envelope::{Body, Broadcast, Envelope, Targets},
+        node_id::node_id,
+    },
 };
 
 const NOW: Duration = Duration::from_secs(1);
@@ -48,7 +51,7 @@ fn sequence(next: &ToPublish) -> u64 {
 
 #[test]
 fn a_message_for_several_rooms_has_a_copy_for_each_and_is_confirmed_with_the_last() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     outbox.push_to_rooms(&["tea", "milk", "tea"], vec![5], message(1), NOW);
     let next = outbox.next_to_publish(NOW).unwrap();
     assert_eq!(next.channel(), Channel::Room("milk".into()));
@@ -64,7 +67,7 @@ fn a_message_for_several_rooms_has_a_copy_for_each_and_is_confirmed_with_the_las
 
 #[test]
 fn a_session_has_a_limited_number_of_messages_at_a_time() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, WINDOW + 2, 1);
     let first = take(&mut outbox, NOW);
     assert_eq!(first.len(), WINDOW);
@@ -81,13 +84,13 @@ fn a_session_has_a_limited_number_of_messages_at_a_time() {
 fn each_copy_counts_for_what_a_session_has_at_a_time() {
     let names: Vec<String> = (0..MAX_ROOMS).map(|n| n.to_string()).collect();
     let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     for _ in 0..10 {
         outbox.push_to_rooms(&names, Vec::new(), message(1), NOW);
     }
     let size = outbox.entries[0].size;
     assert_eq!(take(&mut outbox, NOW).len(), WINDOW_BYTES / size);
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     outbox.push_to_rooms(&names, Vec::new(), message(WINDOW_BYTES / 3), NOW);
     push(&mut outbox, 1, 1);
     let mut channels = Vec::new();
@@ -107,7 +110,7 @@ fn each_copy_counts_for_what_a_session_has_at_a_time() {
 
 #[test]
 fn a_session_has_a_limited_number_of_bytes_at_a_time_but_at_least_one_message() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, 3, WINDOW_BYTES + 1);
     push(&mut outbox, 3, WINDOW_BYTES / 4);
     let taken: Vec<usize> = (0..5)
@@ -122,7 +125,7 @@ fn a_session_has_a_limited_number_of_bytes_at_a_time_but_at_least_one_message() 
 
 #[test]
 fn what_is_too_much_drops_the_oldest_that_the_session_does_not_have() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, WINDOW, 1);
     let first = take(&mut outbox, NOW);
     push(&mut outbox, MAX_ENVELOPES, 1);
@@ -134,7 +137,7 @@ fn what_is_too_much_drops_the_oldest_that_the_session_does_not_have() {
 
 #[test]
 fn memory_is_bounded() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, 100, MAX_PAYLOAD / 2);
     assert!(outbox.bytes <= MAX_BYTES, "{}", outbox.bytes);
     assert_eq!(outbox.entries.len(), 7);
@@ -143,7 +146,7 @@ fn memory_is_bounded() {
 
 #[test]
 fn what_has_waited_for_too_long_is_dropped_unless_the_session_has_it() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, WINDOW + 5, 1);
     let first = take(&mut outbox, NOW + MAX_AGE);
     outbox.drop_old(NOW + MAX_AGE);
@@ -157,7 +160,7 @@ fn what_has_waited_for_too_long_is_dropped_unless_the_session_has_it() {
 
 #[test]
 fn heartbeats_are_not_dropped_while_the_node_publishes_too_fast() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, WINDOW, 1);
     let first = take(&mut outbox, NOW);
     push(&mut outbox, 10, 1);
@@ -170,7 +173,7 @@ fn heartbeats_are_not_dropped_while_the_node_publishes_too_fast() {
 
 #[test]
 fn what_a_session_has_not_confirmed_is_the_first_of_the_next() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, 3, 1);
     outbox.push_heartbeat(NOW);
     let first = take(&mut outbox, NOW);
@@ -188,7 +191,7 @@ fn what_a_session_has_not_confirmed_is_the_first_of_the_next() {
 
 #[test]
 fn what_exceeds_a_limit_is_not_accepted_and_missing_for_others() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     let names: Vec<String> = (0..=MAX_ROOMS).map(|n| n.to_string()).collect();
     let names: Vec<&str> = names.iter().map(|name| &**name).collect();
     let long = "x".repeat(MAX_NAME + 1);
@@ -217,7 +220,7 @@ fn what_exceeds_a_limit_is_not_accepted_and_missing_for_others() {
 
 #[test]
 fn after_a_goodbye_nothing_is_accepted() {
-    let mut outbox = Outbox::new(1);
+    let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, 1, 1);
     outbox.push_goodbye(NOW);
     assert!(!outbox.push_to_everyone(Vec::new(), OwnedAction::Wake, NOW).1);

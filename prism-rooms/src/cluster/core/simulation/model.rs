@@ -75,6 +75,7 @@ impl Model {
     /// Records what the backplane brings a node, which has reached these rooms.
     pub(super) fn hear(&mut self, node: u64, payload: &[u8], reached: &BTreeSet<&'static str>) {
         let Envelope { origin, number, body } = Envelope::decode(payload).expect("it is valid");
+        let origin = origin.as_u64();
         let seen = self.nodes.entry(node).or_default();
         let heard = seen.heard.entry(origin).or_default();
         if number <= *heard || origin == node {
@@ -129,18 +130,19 @@ impl Model {
                 seen.connected = false;
             }
             ClusterEvent::NodeJoined { node: other } => {
-                assert!(!seen.gone.contains(other), "{other} has said goodbye to {node}");
+                let other = other.as_u64();
+                assert!(!seen.gone.contains(&other), "{other} has said goodbye to {node}");
                 assert!(seen.connected, "{node} is cut off, but says that {other} is there");
-                assert!(seen.present.insert(*other), "{other} was present for {node}");
+                assert!(seen.present.insert(other), "{other} was present for {node}");
             }
             ClusterEvent::NodeLeft { node: other } => {
-                assert!(seen.present.remove(other), "{other} was not present for {node}");
+                assert!(seen.present.remove(&other.as_u64()), "{other} was not present for {node}");
             }
             ClusterEvent::Gap { node: other, room, missed } => {
                 let target = room.as_ref().map(|room| {
                     *ROOMS.iter().find(|name| ***name == **room).expect("it is one of ours")
                 });
-                seen.from.entry((*other, target)).or_default().reported += missed;
+                seen.from.entry((other.as_u64(), target)).or_default().reported += missed;
             }
         }
     }

@@ -11,6 +11,7 @@ use super::{
 use crate::cluster::{
     action::OwnedAction,
     core::{Core, outbox::Outbox},
+    node_id::node_id,
 };
 
 pub(super) struct Node {
@@ -30,7 +31,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(origin: u64, steady_rooms: usize, now: Duration) -> Self {
-        let (core, outbox) = (Core::new(origin, now), Outbox::new(origin));
+        let (core, outbox) = (Core::new(node_id(origin), now), Outbox::new(node_id(origin)));
         let mut node = Self {
             origin,
             core,

@@ -13,7 +13,7 @@ fn what_is_missing_is_reported_and_its_room_subscribed_to_again() {
             node.core.handle_done(ticket, &mut node.outbox);
         }
     }
-    let gap = |missed| Gap { node: 2, room: Some("tea".into()), missed };
+    let gap = |missed| Gap { node: node_id(2), room: Some("tea".into()), missed };
     node.receive(2, 50, wake("tea", 3));
     node.receive(2, 51, wake("tea", 4));
     assert_eq!(node.events(), []);
@@ -71,7 +71,7 @@ fn the_first_message_to_a_room_may_be_lost_while_there_is_no_session() {
         let rooms = vec![RoomPosition { room: "tea", position }];
         Body::Heartbeat { everyone: Position::default(), rooms }
     };
-    let gap = || Gap { node: 2, room: Some("tea".into()), missed: 1 };
+    let gap = || Gap { node: node_id(2), room: Some("tea".into()), missed: 1 };
     // Neither the room nor this node's heartbeat is back yet.
     node.receive(2, number + 1, mention(number));
     assert_eq!(node.events(), [gap()]);

@@ -7,7 +7,7 @@ fn a_goodbye_is_final() {
     let mut node = Node::with_other();
     node.other = None;
     node.receive(2, 50, Body::Goodbye);
-    assert_eq!(node.events(), [NodeLeft { node: 2 }]);
+    assert_eq!(node.events(), [NodeLeft { node: node_id(2) }]);
     node.receive(2, 50, Body::Goodbye);
     node.receive(2, 49, heartbeat(&[]));
     node.receive(3, 1, Body::Goodbye);
@@ -23,7 +23,7 @@ fn a_node_that_leaves_is_silent_after_its_goodbye() {
     let mut node = Node::with_other();
     node.core.handle_leave(&mut node.outbox, node.now);
     node.echoes = false;
-    node.outbox.push_answer(2, 1, 5, node.now);
+    node.outbox.push_answer(node_id(2), 1, 5, node.now);
     let (sender, answer) = async_channel::bounded(1);
     node.core.handle_count_request("tea", 5, sender, &mut node.outbox, node.now);
     let unanswered = MemberCount { members: 5, nodes: 1, unanswered: 1 };

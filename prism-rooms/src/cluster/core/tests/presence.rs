@@ -8,7 +8,7 @@ fn a_silent_node_counts_as_gone_after_seven_seconds_and_a_heartbeat() {
     let last = node.next_of_other - 2 * SECOND;
     node.other = None;
     assert_eq!(node.run_for(last + 7 * SECOND - node.now), []);
-    assert_eq!(node.run_for(3 * SECOND), [NodeLeft { node: 2 }]);
+    assert_eq!(node.run_for(3 * SECOND), [NodeLeft { node: node_id(2) }]);
     let mut node = Node::with_other();
     let last = node.next_of_other - 2 * SECOND;
     node.other = None;
@@ -28,7 +28,12 @@ fn nobody_is_judged_while_this_node_is_ill_itself() {
     let healed = node.now;
     let events = node.run_for(6 * SECOND);
     assert_eq!(events, [Disconnected { reason: "lost".into() }, Connected]);
-    assert_eq!(node.run_for(4 * SECOND), [NodeLeft { node: 2 }], "{:?}", node.now - healed);
+    assert_eq!(
+        node.run_for(4 * SECOND),
+        [NodeLeft { node: node_id(2) }],
+        "{:?}",
+        node.now - healed
+    );
 }
 
 #[test]
@@ -57,12 +62,12 @@ fn a_node_that_is_cut_off_for_fourteen_seconds_considers_the_others_gone() {
     node.events();
     assert_eq!(node.run_for(4 * SECOND), [], "9 to 12 s after the last echo");
     let began = node.now;
-    assert_eq!(node.run_for(5 * SECOND), [NodeLeft { node: 2 }]);
+    assert_eq!(node.run_for(5 * SECOND), [NodeLeft { node: node_id(2) }]);
     assert!(node.now > began);
     node.now += 2 * SECOND;
     node.connect();
     (node.echoes, node.other) = (true, Some((2, 100)));
-    assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: 2 }]);
+    assert_eq!(node.run_for(SECOND), [Connected, NodeJoined { node: node_id(2) }]);
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn who_is_there_is_said_once_an_own_heartbeat_has_come_back() {
     node.events();
     node.now += 20 * SECOND;
     node.core.handle_timeout(&mut node.outbox, node.now);
-    assert_eq!(node.events(), [NodeLeft { node: 2 }]);
+    assert_eq!(node.events(), [NodeLeft { node: node_id(2) }]);
     // The other node is heard, and a new one, but this one may still be deaf to itself.
     node.other = Some((2, 100));
     node.next_of_other = node.now;
@@ -85,7 +90,10 @@ fn who_is_there_is_said_once_an_own_heartbeat_has_come_back() {
     assert_eq!(node.core.counts(&node.outbox).nodes, 0);
     let heartbeat = node.held_back.pop().unwrap();
     node.core.handle_received(&heartbeat, node.now);
-    assert_eq!(node.events(), [Connected, NodeJoined { node: 2 }, NodeJoined { node: 3 }]);
+    assert_eq!(
+        node.events(),
+        [Connected, NodeJoined { node: node_id(2) }, NodeJoined { node: node_id(3) }]
+    );
 }
 
 #[test]
@@ -110,5 +118,5 @@ fn a_node_that_is_heard_first_joins_with_the_first_heartbeat_that_comes_back() {
     assert_eq!(node.events(), []);
     let heartbeat = node.held_back.pop().unwrap();
     node.core.handle_received(&heartbeat, node.now);
-    assert_eq!(node.events(), [Connected, NodeJoined { node: 2 }]);
+    assert_eq!(node.events(), [Connected, NodeJoined { node: node_id(2) }]);
 }
