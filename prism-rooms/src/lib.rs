@@ -202,7 +202,7 @@ pub use crate::{
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
-    rooms::{Delivery, Departure, Recipients, Rooms},
+    rooms::{Closed, Delivery, Departure, Recipients, Rooms},
     stamp::Stamp,
 };
 

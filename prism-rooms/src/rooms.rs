@@ -18,7 +18,7 @@ mod broadcast;
 pub(crate) mod deliver;
 pub(crate) mod membership;
 
-pub use self::broadcast::{Delivery, Recipients};
+pub use self::broadcast::{Closed, Delivery, Recipients};
 use self::membership::{Membership, Scope};
 
 /// Rooms, and the connections in them. Cheap to clone: all clones share the same rooms.

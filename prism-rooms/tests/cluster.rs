@@ -133,7 +133,7 @@ fn binary_messages_excluded_members_closes_and_wakes_cross_too() {
         first.sort();
         assert_eq!(first, [b"\x01\x02\x03".to_vec(), b"for both".to_vec()]);
         let closed = world.nodes[1].rooms.to("tea").close(CloseCode::POLICY_VIOLATION, "banned");
-        assert_eq!(closed, 0, "none of them is here");
+        assert_eq!((closed.here, closed.elsewhere), (0, Elsewhere::Queued), "none is here");
         for client in [ann, ben] {
             while client.recv().await.is_ok() {}
             assert_eq!(client.recv().await.unwrap_err().code(), 1008);
@@ -182,10 +182,15 @@ fn what_exceeds_a_limit_is_local_and_reported() {
         next(&ben).await;
         let delivery = world.nodes[0].rooms.to("tea").send(vec![0; (1 << 20) + 1]);
         assert_eq!((delivery.delivered, delivery.elsewhere), (1, Elsewhere::Missed));
+        let long = "x".repeat(1025);
+        let rooms = &world.nodes[0].rooms;
+        assert_eq!(rooms.to(&long).wake(), Elsewhere::Missed);
+        let closed = rooms.to(&long).close(CloseCode::NORMAL, "");
+        assert_eq!((closed.here, closed.elsewhere), (0, Elsewhere::Missed));
         let gap = event(&world.nodes[1], |event| matches!(event, ClusterEvent::Gap { .. })).await;
         let node = world.nodes[0].cluster.node();
         assert_eq!(gap, ClusterEvent::Gap { node, room: Some("tea".into()), missed: 1 });
-        assert_eq!(world.nodes[0].cluster.counts().unpublished, 1);
+        assert_eq!(world.nodes[0].cluster.counts().unpublished, 3);
         assert_eq!(world.nodes[1].cluster.counts().missed, 1);
     });
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use prism_rooms::Rooms;
+use prism_rooms::{Elsewhere, Rooms};
 use prism_tokio::{
     CloseCode, Connection, ConnectionHandler, ConnectionId, Message, Options, serve_upgraded,
 };
@@ -65,7 +65,8 @@ async fn excluded_connections_are_sent_nothing() {
     for _ in 0..3 {
         assert_eq!(eve.recv_text().await, "for eve");
     }
-    assert_eq!(rooms.to("tea").except(ann_id).close(CloseCode::NORMAL, "bye"), 2);
+    let closed = rooms.to("tea").except(ann_id).close(CloseCode::NORMAL, "bye");
+    assert_eq!((closed.here, closed.elsewhere), (2, Elsewhere::NoCluster));
     soon(ben.connection.closed()).await;
     assert_eq!(rooms.members("tea"), [ann_id]);
 }

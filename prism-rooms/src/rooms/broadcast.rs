@@ -51,6 +51,16 @@ pub struct Delivery {
     pub elsewhere: Elsewhere,
 }
 
+/// The result of closing several connections. Returned by [`Recipients::close`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// The number of connections that the call has closed at this node. Those that were closing already do not count.
+    pub here: usize,
+    /// What becomes of the closing at other nodes of the [`Cluster`](crate::Cluster), if there is one.
+    pub elsewhere: Elsewhere,
+}
+
 impl Delivery {
     const fn new(stamp: Stamp, tally: Tally, elsewhere: Elsewhere) -> Self {
         let Tally { delivered, dropped } = tally;
@@ -122,27 +132,29 @@ impl<'a> Recipients<'a> {
         Delivery::new(stamp, tally, elsewhere)
     }
 
-    /// Closes the connections, as [`Connection::close`] does. Returns the number of connections that this call has
-    /// closed, which excludes those that were closing already, and those of other nodes.
-    pub fn close(&self, code: CloseCode, reason: &str) -> usize {
+    /// Closes the connections, as [`Connection::close`] does.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Closed {
         let Some(cluster) = self.membership.cluster() else {
-            return self.here().close(code, reason, || ());
+            let ((), here) = self.here().close(code, reason, || ());
+            return Closed { here, elsewhere: Elsewhere::NoCluster };
         };
         let publication = self.publication(cluster);
         let publish = || publication.publish(OwnedAction::close(code, reason));
-        let closed = self.here().close(code, reason, publish);
+        let ((_, elsewhere), here) = self.here().close(code, reason, publish);
         cluster.wake();
-        closed
+        Closed { here, elsewhere }
     }
 
-    /// Wakes the handler of each recipient; see [`Connection::wake`].
-    pub fn wake(&self) {
+    /// Wakes the handler of each recipient; see [`Connection::wake`]. Returns what becomes of this at other nodes.
+    pub fn wake(&self) -> Elsewhere {
         let Some(cluster) = self.membership.cluster() else {
-            return self.here().wake(|| ());
+            self.here().wake(|| ());
+            return Elsewhere::NoCluster;
         };
         let publication = self.publication(cluster);
-        self.here().wake(|| publication.publish(OwnedAction::Wake));
+        let (_, elsewhere) = self.here().wake(|| publication.publish(OwnedAction::Wake));
         cluster.wake();
+        elsewhere
     }
 
     /// Returns the recipients of this node.

@@ -65,17 +65,22 @@ impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
         (stamp, tally)
     }
 
-    /// Closes all. Returns how many this call has closed.
-    pub(super) fn close<R>(&self, code: CloseCode, reason: &str, stamp: impl Fn() -> R) -> usize {
+    /// Closes all. Returns the result of `stamp`, and how many this call has closed.
+    pub(super) fn close<R>(
+        &self,
+        code: CloseCode,
+        reason: &str,
+        stamp: impl Fn() -> R,
+    ) -> (R, usize) {
         let mut members = Vec::new();
-        self.for_each(stamp, |member| members.push(member.clone()));
-        members.iter().filter(|member| member.close(code, reason)).count()
+        let stamp = self.for_each(stamp, |member| members.push(member.clone()));
+        (stamp, members.iter().filter(|member| member.close(code, reason)).count())
     }
 
-    /// Wakes the handlers of all.
-    pub(super) fn wake<R>(&self, stamp: impl Fn() -> R) {
+    /// Wakes the handlers of all. Returns the result of `stamp`.
+    pub(super) fn wake<R>(&self, stamp: impl Fn() -> R) -> R {
         let _wakeups = hold_wakeups(); // until no room is locked
-        self.for_each(stamp, |member| member.wake());
+        self.for_each(stamp, |member| member.wake())
     }
 
     fn for_each<R>(&self, stamp: impl Fn() -> R, mut visit: impl FnMut(&Connection)) -> R {
