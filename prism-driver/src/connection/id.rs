@@ -20,6 +20,12 @@ use crate::runtime::random::random_bytes;
 pub struct ConnectionId(u128);
 
 impl ConnectionId {
+    /// Returns the ID with this number, such as one that another process has sent.
+    #[must_use]
+    pub const fn from_u128(number: u128) -> Self {
+        Self(number)
+    }
+
     /// Returns the ID as a number.
     #[must_use]
     pub const fn as_u128(self) -> u128 {
