@@ -11,3 +11,6 @@ pub mod presence {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/cluster.md")]
 pub mod cluster {}
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}

@@ -4,6 +4,7 @@
 //! - A [`Cluster`] makes rooms span several processes.
 //! - [`Presence`] tracks who is in a room, with metadata such as a status, and sends each change to the connections
 //!   that watch the room.
+//! - [`JsonRooms`] is a handler that gives both to browsers, as JSON.
 //!
 //! You can use rooms and presence without each other.
 //!
@@ -177,6 +178,7 @@ mod cluster;
 mod directory;
 pub mod docs;
 mod error;
+mod json_rooms;
 mod member_records;
 mod options;
 mod presence;
@@ -200,6 +202,10 @@ pub use crate::{
         node_id::NodeId,
     },
     error::{JoinError, TrackError},
+    json_rooms::{
+        JsonRooms,
+        authorize::{Action, Authorize, Refusal},
+    },
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
     rooms::{Closed, Delivery, Departure, Recipients, Rooms},

@@ -5,6 +5,7 @@ mod cluster_faults;
 mod cluster_threads;
 mod common;
 mod compression;
+mod json_rooms;
 mod limits;
 mod presence;
 mod presence_behind;

@@ -1,0 +1,290 @@
+//! [`JsonRooms`]: a handler through which clients join rooms and send to them, as JSON.
+
+use std::fmt;
+
+use prism_driver::{Connection, Handler, Message};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{
+    presence::Presence,
+    rooms::{Delivery, Departure, Rooms},
+};
+
+mod answer;
+pub(crate) mod authorize;
+mod rejection;
+mod request;
+mod strict;
+
+use self::{
+    answer::Answer,
+    authorize::{Action, Authorize},
+    rejection::Rejection,
+    request::{Request, Verb},
+};
+
+/// A handler for browsers: its clients join rooms, send to them, and see who else is there. They speak [a documented
+/// protocol](crate::docs::protocol): JSON in text messages.
+///
+/// Each request is first [authorized](Authorize) by your program:
+///
+/// ```no_run
+/// use prism_rooms::{Action, Authorize, JsonRooms, Presence, Refusal, Rooms};
+/// use prism_tokio::{Connection, Server, Tokio};
+///
+/// struct Members;
+///
+/// impl Authorize for Members {
+///     async fn authorize(&self, connection: &Connection, room: &str, action: Action<'_>) -> Result<(), Refusal> {
+///         let guest = connection.query_param("token").is_none();
+///         match action {
+///             Action::Send { .. } if guest => Err("guests cannot write".into()),
+///             _ if room.starts_with("staff:") && guest => Err("this room is for members".into()),
+///             _ => Ok(()),
+///         }
+///     }
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let rooms = Rooms::new(); // or those of a `Cluster`
+///     let handler = JsonRooms::new(rooms, Presence::new(Tokio), Members);
+///     Server::bind("127.0.0.1:8080").await?.websocket("/ws", handler).serve().await;
+///     Ok(())
+/// }
+/// ```
+///
+/// Keep an `Arc` of the handler to [send](Self::send) to its clients from elsewhere, and a clone of the `Rooms` to remove a
+/// connection from a room: [`Rooms::leave`] ends its presence there as well, and tells the client.
+///
+/// A message to a room is encoded once for all members. What holds for [rooms](crate::docs::rooms) and
+/// [presence](crate::docs::presence) holds here, too. Their options limit how many rooms a connection may be in, and how many
+/// people a room may have; [`Options`](prism_driver::Options) limits the size and the
+/// [rate](prism_driver::Options::message_rate) of what a client sends. An answer waits for room in the client's outbox, and
+/// meanwhile nothing more is read from that client.
+pub struct JsonRooms<A> {
+    rooms: Rooms,
+    presence: Presence<Box<RawValue>>,
+    authorize: A,
+    max_name_len: usize,
+    max_data_size: usize,
+}
+
+impl<A: Authorize> JsonRooms<A> {
+    /// Creates a handler for these rooms and this presence, whose metadata are JSON as clients send it.
+    ///
+    /// Registers a [hook](Rooms::on_leave) with the rooms, so create one handler for each `Rooms`.
+    pub fn new(rooms: Rooms, presence: Presence<Box<RawValue>>, authorize: A) -> Self {
+        let people = presence.clone();
+        rooms.on_leave(move |departure| after_leave(&people, departure));
+        Self { rooms, presence, authorize, max_name_len: 256, max_data_size: 16 << 10 }
+    }
+
+    /// Sets the maximum length of the name of a room, in bytes. Default: 256.
+    #[must_use]
+    pub fn max_name_len(mut self, bytes: usize) -> Self {
+        self.max_name_len = bytes;
+        self
+    }
+
+    /// Sets the maximum size of the data of a message to a room, as JSON, in bytes. Default: 16 KiB. A client that sends
+    /// more receives an error. If it exceeds [`max_message_size`](prism_driver::Config::max_message_size), which should
+    /// therefore be larger, it is disconnected.
+    #[must_use]
+    pub fn max_data_size(mut self, bytes: usize) -> Self {
+        self.max_data_size = bytes;
+        self
+    }
+
+    /// Sends data to the members of a room. They receive it as a message that is from nobody.
+    ///
+    /// # Errors
+    /// Returns an error if the data cannot be encoded as JSON. Then nothing is sent.
+    pub fn send(
+        &self,
+        room: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<Delivery, serde_json::Error> {
+        let data = to_raw_value(data)?;
+        let message = Answer::Message { room, from: None, data: &data };
+        Ok(self.rooms.to(room).send(message.encode()))
+    }
+
+    /// Executes a request, if it is allowed.
+    async fn execute(
+        &self,
+        connection: &Connection,
+        request: &Request<'_>,
+    ) -> Result<(), Rejection> {
+        let room = &*request.room;
+        match request.verb {
+            Verb::Ping => return Ok(()),
+            Verb::Leave => {
+                self.rooms.leave(connection.id(), room);
+                return Ok(());
+            }
+            Verb::Join { meta, watch } => {
+                return self.join(connection, room, meta, watch).await;
+            }
+            _ if !self.rooms.contains(room, connection.id()) => return Err(Rejection::not_joined()),
+            Verb::Send { data, echo } => self.send_from(connection, room, data, echo).await?,
+            Verb::Track { meta } => {
+                let action = Action::Track { meta: meta.get() };
+                self.authorize.authorize(connection, room, action).await?;
+                self.track(connection, room, meta)?;
+            }
+            Verb::Untrack => {
+                self.presence.untrack(connection.id(), room);
+            }
+            Verb::Watch => {
+                self.authorize.authorize(connection, room, Action::Watch).await?;
+                self.watch(connection, room)?;
+            }
+            Verb::Unwatch => {
+                self.presence.unwatch(connection.id(), room);
+            }
+        }
+        self.forget_unless_joined(connection, room);
+        Ok(())
+    }
+
+    /// Lets a connection join a room. If anything is refused, nothing changes.
+    async fn join(
+        &self,
+        connection: &Connection,
+        room: &str,
+        meta: Option<&RawValue>,
+        watch: bool,
+    ) -> Result<(), Rejection> {
+        if room.is_empty() || room.len() > self.max_name_len {
+            return Err(Rejection::name_len(room.len(), self.max_name_len));
+        }
+        self.authorize.authorize(connection, room, Action::Join).await?;
+        if let Some(meta) = meta {
+            let action = Action::Track { meta: meta.get() };
+            self.authorize.authorize(connection, room, action).await?;
+        }
+        if watch {
+            self.authorize.authorize(connection, room, Action::Watch).await?;
+        }
+        let joined = self.enter(connection, room, meta, watch);
+        self.forget_unless_joined(connection, room);
+        joined
+    }
+
+    /// Presence comes first: if the room is full, the connection never joins it.
+    fn enter(
+        &self,
+        connection: &Connection,
+        room: &str,
+        meta: Option<&RawValue>,
+        watch: bool,
+    ) -> Result<(), Rejection> {
+        if let Some(meta) = meta {
+            self.track(connection, room, meta)?;
+        }
+        if watch {
+            self.watch(connection, room)?;
+        }
+        self.rooms.join(connection, room)?;
+        Ok(())
+    }
+
+    async fn send_from(
+        &self,
+        connection: &Connection,
+        room: &str,
+        data: &RawValue,
+        echo: bool,
+    ) -> Result<(), Rejection> {
+        let (size, limit) = (data.get().len(), self.max_data_size);
+        if size > limit {
+            return Err(Rejection::data_size(size, limit));
+        }
+        self.authorize.authorize(connection, room, Action::Send { data: data.get() }).await?;
+        let from = self.authorize.person(connection);
+        let message = Answer::Message { room, from: Some(&from), data }.encode();
+        let members = self.rooms.to(room);
+        if echo {
+            members.send(message);
+        } else {
+            members.except(connection.id()).send(message);
+        }
+        Ok(())
+    }
+
+    fn track(&self, connection: &Connection, room: &str, meta: &RawValue) -> Result<(), Rejection> {
+        let person = self.authorize.person(connection);
+        Ok(self.presence.track(connection, room, &person, meta.to_owned())?)
+    }
+
+    /// Sends the state of a room, also to a connection that watches already.
+    fn watch(&self, connection: &Connection, room: &str) -> Result<(), Rejection> {
+        self.presence.unwatch(connection.id(), room);
+        self.presence.watch(connection, room)?;
+        Ok(())
+    }
+
+    /// Ends the presence of a connection in a room that it is not in: it could not join, or your program has removed it
+    /// meanwhile.
+    fn forget_unless_joined(&self, connection: &Connection, room: &str) {
+        if !self.rooms.contains(room, connection.id()) {
+            forget(&self.presence, connection, room);
+        }
+    }
+}
+
+impl<A: Authorize> Handler for JsonRooms<A> {
+    async fn on_connect(&self, connection: &Connection) {
+        let (id, person) = (connection.id().to_string(), self.authorize.person(connection));
+        let welcome = Answer::Welcome { version: 1, connection: &id, person: &person };
+        let _ = connection.send(welcome.encode()).await; // fails only if the connection is closing
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let request = match Request::parse(message) {
+            Ok(request) => request,
+            Err((id, rejection)) => {
+                let _ = connection.send(rejection.encode(id, None)).await; // as above
+                return;
+            }
+        };
+        let outcome = self.execute(connection, &request).await;
+        let has_joined = outcome.is_ok() && matches!(request.verb, Verb::Join { .. });
+        let answer = match outcome {
+            Ok(()) => request.id.map(|id| Answer::Ok { id }.encode()),
+            Err(rejection) => Some(rejection.encode(request.id, request.named_room())),
+        };
+        if let Some(answer) = answer {
+            let _ = connection.send(answer).await; // as above
+        }
+        // A client ignores a `left` while it waits for the answer to a join, because it may be about an earlier stay.
+        if has_joined && !self.rooms.contains(&request.room, connection.id()) {
+            let _ = connection.send(Answer::Left { room: &request.room }.encode()).await; // as above
+        }
+    }
+}
+
+impl<A> fmt::Debug for JsonRooms<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonRooms").field("rooms", &self.rooms).finish_non_exhaustive()
+    }
+}
+
+/// Runs whenever a connection has left rooms, at its own request or by a call of your program.
+fn after_leave(presence: &Presence<Box<RawValue>>, departure: &Departure<'_>) {
+    if departure.ended {
+        return; // presence notices by itself
+    }
+    for room in departure.left {
+        forget(presence, departure.connection, room);
+        // A client that misses this learns it from the answer to its next request.
+        let _ = departure.connection.try_send(Answer::Left { room }.encode());
+    }
+}
+
+fn forget(presence: &Presence<Box<RawValue>>, connection: &Connection, room: &str) {
+    presence.unwatch(connection.id(), room);
+    presence.untrack(connection.id(), room);
+}

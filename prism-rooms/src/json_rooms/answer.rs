@@ -1,0 +1,56 @@
+//! [`Answer`]: what clients are sent, besides presence.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// A message to clients. Presence sends [its own](crate::docs::presence#messages-to-watchers).
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(super) enum Answer<'a> {
+    /// The first message on a connection.
+    Welcome { version: u32, connection: &'a str, person: &'a str },
+    /// A request was executed.
+    Ok { id: u64 },
+    /// A request was not executed.
+    Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        room: Option<&'a str>,
+        code: Code,
+        message: &'a str,
+    },
+    /// A message to a room; without a sender if it is from the server.
+    Message {
+        room: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<&'a str>,
+        data: &'a RawValue,
+    },
+    /// The client is no longer in a room.
+    Left { room: &'a str },
+}
+
+/// The kind of an error, for programs.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Code {
+    /// The message is not a request.
+    Malformed,
+    /// There is no request of this type. A later version may have it.
+    Unknown,
+    /// A limit would be exceeded.
+    Limit,
+    /// The application refuses it.
+    Refused,
+    /// The application refuses it, but may allow it later.
+    Unavailable,
+    /// The connection is not in the room.
+    NotJoined,
+}
+
+impl Answer<'_> {
+    pub(super) fn encode(&self) -> String {
+        serde_json::to_string(self).expect("it has only text, numbers and valid JSON")
+    }
+}

@@ -1,0 +1,115 @@
+//! [`Request`]: what a client asks for.
+
+use std::borrow::Cow;
+
+use prism_driver::Message;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{answer::Code, rejection::Rejection, strict};
+
+/// A request of a client. It borrows from the message.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    /// The number with which it is answered.
+    pub(super) id: Option<u64>,
+    /// The room that it is about. Empty for a ping.
+    pub(super) room: Cow<'a, str>,
+    pub(super) verb: Verb<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verb<'a> {
+    Join { meta: Option<&'a RawValue>, watch: bool },
+    Leave,
+    Send { data: &'a RawValue, echo: bool },
+    Track { meta: &'a RawValue },
+    Untrack,
+    Watch,
+    Unwatch,
+    Ping,
+}
+
+/// The fields of all requests. Unknown fields are ignored: later versions have more.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    id: Option<u64>,
+    #[serde(borrow)]
+    room: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "also_null")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "also_null")]
+    meta: Option<&'a RawValue>,
+    watch: Option<bool>,
+    echo: Option<bool>,
+}
+
+/// What is needed to answer a request with an error.
+#[derive(Deserialize)]
+struct OnlyId {
+    id: Option<u64>,
+}
+
+impl<'a> Request<'a> {
+    /// Parses a message. With the error comes the number of the request, if it has one.
+    pub(super) fn parse(message: Message<'a>) -> Result<Self, (Option<u64>, Rejection)> {
+        let Some(text) = message.as_text() else {
+            return Err((None, malformed("expected a text message, got a binary one")));
+        };
+        let fields: Fields<'a> = serde_json::from_str(text).map_err(|error| {
+            let id = serde_json::from_str(text).ok().and_then(|OnlyId { id }| id);
+            (id, malformed(format!("expected a request as JSON: {error}")))
+        })?;
+        let id = fields.id;
+        Self::from_fields(fields).map_err(|rejection| (id, rejection))
+    }
+
+    fn from_fields(fields: Fields<'a>) -> Result<Self, Rejection> {
+        let Fields { kind, id, room, data, meta, watch, echo } = fields;
+        for json in [data, meta].into_iter().flatten() {
+            strict::check(json).map_err(|error| malformed(format!("invalid JSON: {error}")))?;
+        }
+        let verb = match &*kind {
+            "join" => Verb::Join { meta, watch: watch.unwrap_or(false) },
+            "leave" => Verb::Leave,
+            "send" => Verb::Send {
+                data: data.ok_or_else(|| missing("data"))?,
+                echo: echo.unwrap_or(true),
+            },
+            "track" => Verb::Track { meta: meta.ok_or_else(|| missing("meta"))? },
+            "untrack" => Verb::Untrack,
+            "watch" => Verb::Watch,
+            "unwatch" => Verb::Unwatch,
+            "ping" => Verb::Ping,
+            _ => return Err(Rejection::new(Code::Unknown, "unknown type of request")),
+        };
+        let room = match (room, verb) {
+            (Some(room), _) => room,
+            (None, Verb::Ping) => "".into(),
+            (None, _) => return Err(missing("room")),
+        };
+        Ok(Self { id, room, verb })
+    }
+
+    /// Returns the room that the request is about, if there is one.
+    pub(super) fn named_room(&self) -> Option<&str> {
+        Some(&*self.room).filter(|room| !room.is_empty())
+    }
+}
+
+fn malformed(message: impl Into<String>) -> Rejection {
+    Rejection::new(Code::Malformed, message)
+}
+
+fn missing(field: &str) -> Rejection {
+    malformed(format!("the field `{field}` is missing"))
+}
+
+/// Otherwise, `null` would be `None`.
+fn also_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,416 @@
+//! Rooms as JSON, in virtual time: what clients may ask for, and what they are answered.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use prism_rooms::{
+    Action, Authorize, Cluster, JsonRooms, MemoryBroker, Presence, PresenceOptions, Refusal, Rooms,
+    RoomsOptions,
+};
+use prism_tokio::{Client, Connection, Options, OwnedMessage, Socket, Tokio, serve_stream};
+use serde_json::{Value, json};
+
+use crate::common::soon;
+
+/// A server without a socket.
+struct TestServer<A> {
+    handler: Arc<JsonRooms<A>>,
+    rooms: Rooms,
+}
+
+struct TestClient(Socket);
+
+/// Names people by their query. Room and action decide what is refused.
+struct Doorkeeper;
+
+impl Authorize for Doorkeeper {
+    async fn authorize(
+        &self,
+        connection: &Connection,
+        room: &str,
+        action: Action<'_>,
+    ) -> Result<(), Refusal> {
+        tokio::time::sleep(Duration::from_millis(10)).await; // as if it asked a database
+        match (room, action) {
+            ("staff", _) if self.person(connection) != "ada" => {
+                Err("this room is for staff".into())
+            }
+            ("news", Action::Send { .. }) => Err("only editors write here".into()),
+            ("quiet", Action::Track { .. }) => Err(Refusal::new("nobody is shown here")),
+            ("dark", Action::Watch) => Err(Refusal::new("nobody sees anyone here")),
+            ("broken", _) => Err(Refusal::temporary("the database is away")),
+            (_, Action::Send { data }) if data.contains("secret") => Err("that is a secret".into()),
+            (_, Action::Track { meta }) if meta.contains("secret") => {
+                Err("that is a secret".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn person<'a>(&self, connection: &'a Connection) -> Cow<'a, str> {
+        connection.query().unwrap_or("somebody").into()
+    }
+}
+
+fn allow_all(_: &Connection, _: &str, _: Action<'_>) -> Result<(), Refusal> {
+    Ok(())
+}
+
+fn serve() -> TestServer<Doorkeeper> {
+    serve_rooms(Rooms::new(), PresenceOptions::default(), Doorkeeper)
+}
+
+fn serve_rooms<A: Authorize>(rooms: Rooms, options: PresenceOptions, who: A) -> TestServer<A> {
+    let presence = Presence::with_options(Tokio, options);
+    TestServer { handler: Arc::new(JsonRooms::new(rooms.clone(), presence, who)), rooms }
+}
+
+impl<A: Authorize> TestServer<A> {
+    /// Connects a client, and receives its welcome.
+    async fn connect(&self, name: &str) -> TestClient {
+        let client = self.connect_unheard(name).await;
+        let welcome = client.recv().await;
+        assert_eq!((&welcome["type"], &welcome["version"]), (&json!("welcome"), &json!(1)));
+        client
+    }
+
+    async fn connect_unheard(&self, name: &str) -> TestClient {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let handler = self.handler.clone();
+        tokio::spawn(async move {
+            let _ = serve_stream(ours, &Options::default(), handler).await; // the test ends it
+        });
+        let client = Client::new(&format!("ws://localhost/?{name}")).expect("a valid URL");
+        TestClient(client.connect_stream(theirs).await.expect("the server accepts"))
+    }
+}
+
+impl TestClient {
+    async fn send(&self, request: Value) {
+        self.0.send(request.to_string()).await.expect("an open connection");
+    }
+
+    async fn recv(&self) -> Value {
+        match soon(self.0.recv()).await.expect("a message") {
+            OwnedMessage::Text(text) => serde_json::from_str(&text).expect("JSON"),
+            OwnedMessage::Binary(_) => panic!("not text"),
+        }
+    }
+
+    /// Sends a request, and receives the next message, which has to be its answer.
+    async fn ask(&self, request: Value) -> Value {
+        let id = request["id"].clone();
+        self.send(request).await;
+        let answer = self.recv().await;
+        assert_eq!(answer["id"], id, "{answer}");
+        answer
+    }
+
+    async fn join(&self, room: &str) {
+        assert_eq!(self.ask(json!({ "type": "join", "id": 1, "room": room })).await, ok(1));
+    }
+
+    /// Asserts that nothing has been received: the answer to a ping would come behind it.
+    async fn has_received_nothing(&self) {
+        assert_eq!(self.ask(json!({ "type": "ping", "id": 99 })).await, ok(99));
+    }
+}
+
+fn ok(id: u64) -> Value {
+    json!({ "type": "ok", "id": id })
+}
+
+fn error(id: u64, room: &str, code: &str, message: &str) -> Value {
+    json!({ "type": "error", "id": id, "room": room, "code": code, "message": message })
+}
+
+fn not_joined(id: u64, room: &str) -> Value {
+    error(id, room, "not_joined", "you are not in this room: join it first")
+}
+
+/// Returns the keys and the metadata of people.
+fn people(list: &Value) -> Vec<(&str, &Value)> {
+    let people = list.as_array().expect("a list of people").iter();
+    people
+        .map(|person| (person["key"].as_str().unwrap(), &person["connections"][0]["meta"]))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_who_it_is() {
+    let server = serve();
+    let client = server.connect_unheard("ada").await;
+    let welcome = client.recv().await;
+    assert_eq!(welcome["person"], "ada");
+    client.join("tea").await;
+    assert_eq!(welcome["connection"], server.rooms.members("tea")[0].to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_receive_what_is_sent_to_their_room_with_its_sender() {
+    let server = serve();
+    let (ada, ben, eve) =
+        (server.connect("ada").await, server.connect("ben").await, server.connect("eve").await);
+    ada.join("tea").await;
+    ben.join("tea").await;
+    eve.join("coffee").await;
+    let message =
+        json!({ "type": "message", "room": "tea", "from": "ada", "data": { "text": "hi" } });
+    ada.send(json!({ "type": "send", "id": 2, "room": "tea", "data": { "text": "hi" } })).await;
+    assert_eq!((ada.recv().await, ada.recv().await), (message.clone(), ok(2)));
+    assert_eq!(ben.recv().await, message);
+    // Without an echo, and without an answer.
+    ada.send(json!({ "type": "send", "room": "tea", "data": null, "echo": false })).await;
+    assert_eq!(ben.recv().await["data"], Value::Null);
+    ada.has_received_nothing().await;
+    eve.has_received_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_sends_to_a_room_without_a_sender() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    ada.join("tea").await;
+    assert_eq!(server.handler.send("tea", &json!([1, "two"])).unwrap().delivered, 1);
+    assert_eq!(ada.recv().await, json!({ "type": "message", "room": "tea", "data": [1, "two"] }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_is_forwarded_as_it_was_written() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    ada.join("tea").await;
+    let data = r#"{"big": 12345678901234567890123, "x":1.0,   "\u00e9": "\/"}"#;
+    ada.0.send(format!(r#"{{"type":"send","room":"tea","data":{data}}}"#)).await.unwrap();
+    let OwnedMessage::Text(text) = soon(ada.0.recv()).await.unwrap() else { panic!("not text") };
+    assert!(text.contains(data), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_sees_who_is_there_and_what_changes() {
+    let server = serve();
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    ada.send(json!({ "type": "join", "id": 1, "room": "tea", "meta": { "typing": false }, "watch": true })).await;
+    let state = ada.recv().await;
+    assert_eq!((&state["presence"], &state["people"]), (&json!("state"), &json!([])));
+    assert_eq!(ada.recv().await, ok(1));
+    assert_eq!(people(&ada.recv().await["joined"]), [("ada", &json!({ "typing": false }))]);
+
+    ben.send(json!({ "type": "join", "id": 1, "room": "tea", "meta": null })).await;
+    assert_eq!(ben.recv().await, ok(1));
+    assert_eq!(people(&ada.recv().await["joined"]), [("ben", &Value::Null)]);
+    assert_eq!(ben.ask(json!({ "type": "track", "id": 2, "room": "tea", "meta": 7 })).await, ok(2));
+    assert_eq!(people(&ada.recv().await["updated"]), [("ben", &json!(7))]);
+    assert_eq!(ben.ask(json!({ "type": "untrack", "id": 3, "room": "tea" })).await, ok(3));
+    assert_eq!(ada.recv().await["left"], json!(["ben"]));
+
+    // To watch again is to ask for the state.
+    ada.send(json!({ "type": "watch", "id": 4, "room": "tea" })).await;
+    assert_eq!(people(&ada.recv().await["people"]), [("ada", &json!({ "typing": false }))]);
+    assert_eq!(ada.recv().await, ok(4));
+    assert_eq!(ada.ask(json!({ "type": "unwatch", "id": 5, "room": "tea" })).await, ok(5));
+    assert_eq!(ben.ask(json!({ "type": "track", "id": 6, "room": "tea", "meta": 8 })).await, ok(6));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ada.has_received_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_neither_a_member_nor_present() {
+    let server = serve();
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    ada.send(json!({ "type": "join", "id": 1, "room": "tea", "watch": true })).await;
+    assert_eq!((ada.recv().await["presence"].clone(), ada.recv().await), (json!("state"), ok(1)));
+    ben.send(json!({ "type": "join", "id": 1, "room": "tea", "meta": 1 })).await;
+    assert_eq!(ben.recv().await, ok(1));
+    assert_eq!(people(&ada.recv().await["joined"]), [("ben", &json!(1))]);
+
+    ben.send(json!({ "type": "leave", "id": 2, "room": "tea" })).await;
+    assert_eq!(ben.recv().await, json!({ "type": "left", "room": "tea" }));
+    assert_eq!(ben.recv().await, ok(2));
+    assert_eq!(ada.recv().await["left"], json!(["ben"]));
+    assert_eq!(server.rooms.len("tea"), 1);
+    assert_eq!(ben.ask(json!({ "type": "leave", "id": 3, "room": "tea" })).await, ok(3), "again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_the_program_removes_is_told() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    ada.send(json!({ "type": "join", "id": 1, "room": "tea", "meta": 1, "watch": true })).await;
+    for _ in ["the state", "the answer", "the diff with itself"] {
+        ada.recv().await;
+    }
+    let id = server.rooms.members("tea")[0];
+    assert!(server.rooms.leave(id, "tea"));
+    assert_eq!(ada.recv().await, json!({ "type": "left", "room": "tea" }));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ada.has_received_nothing().await; // not even of its own departure: it watches no longer
+    let sent = json!({ "type": "send", "id": 2, "room": "tea", "data": 1 });
+    assert_eq!(ada.ask(sent).await, not_joined(2, "tea"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_members_may_do_something_in_a_room() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    for (id, verb) in ["send", "track", "untrack", "watch", "unwatch"].into_iter().enumerate() {
+        let request = json!({ "type": verb, "id": id, "room": "tea", "data": 1, "meta": 1 });
+        assert_eq!(ada.ask(request).await, not_joined(id as u64, "tea"), "{verb}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_refuses_by_person_room_and_action() {
+    let server = serve();
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    ada.join("staff").await;
+    for (request, code, reason) in [
+        (json!({ "type": "join", "id": 2, "room": "staff" }), "refused", "this room is for staff"),
+        (
+            json!({ "type": "join", "id": 2, "room": "quiet", "meta": 1 }),
+            "refused",
+            "nobody is shown here",
+        ),
+        (
+            json!({ "type": "join", "id": 2, "room": "dark", "watch": true }),
+            "refused",
+            "nobody sees anyone here",
+        ),
+        (
+            json!({ "type": "join", "id": 2, "room": "broken" }),
+            "unavailable",
+            "the database is away",
+        ),
+    ] {
+        let room = request["room"].as_str().unwrap().to_owned();
+        assert_eq!(ben.ask(request).await, error(2, &room, code, reason));
+        assert_eq!(server.rooms.len(&room), usize::from(room == "staff"), "it is in {room}");
+    }
+    for room in ["news", "quiet", "dark", "tea"] {
+        ben.join(room).await;
+    }
+    for (request, reason) in [
+        (json!({ "type": "send", "id": 3, "room": "news", "data": 1 }), "only editors write here"),
+        (json!({ "type": "track", "id": 3, "room": "quiet", "meta": 1 }), "nobody is shown here"),
+        (json!({ "type": "watch", "id": 3, "room": "dark" }), "nobody sees anyone here"),
+        (json!({ "type": "send", "id": 3, "room": "tea", "data": "a secret" }), "that is a secret"),
+        (
+            json!({ "type": "track", "id": 3, "room": "tea", "meta": "a secret" }),
+            "that is a secret",
+        ),
+    ] {
+        let room = request["room"].as_str().unwrap().to_owned();
+        assert_eq!(ben.ask(request).await, error(3, &room, "refused", reason));
+    }
+    ben.has_received_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_request_is_answered_with_what_is_wrong() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    let deep = format!(
+        r#"{{"type":"send","id":3,"room":"a","data":{}1{}}}"#,
+        "[".repeat(99),
+        "]".repeat(99)
+    );
+    for (text, id, code, words) in [
+        ("hello", None, "malformed", "expected a request as JSON: expected value at line 1"),
+        ("[]", None, "malformed", "expected a request as JSON"),
+        (r#"{"id":3}"#, Some(3), "malformed", "missing field `type`"),
+        (r#"{"type":"join","id":3}"#, Some(3), "malformed", "the field `room` is missing"),
+        (r#"{"type":"join","id":3,"room":5}"#, Some(3), "malformed", "invalid type: integer `5`"),
+        (r#"{"type":"join","id":-3,"room":"a"}"#, None, "malformed", "invalid value: integer `-3`"),
+        (
+            r#"{"type":"send","id":3,"room":"a"}"#,
+            Some(3),
+            "malformed",
+            "the field `data` is missing",
+        ),
+        (
+            r#"{"type":"track","id":3,"room":"a"}"#,
+            Some(3),
+            "malformed",
+            "the field `meta` is missing",
+        ),
+        (
+            r#"{"type":"send","id":3,"room":"a","data":"\ud800"}"#,
+            Some(3),
+            "malformed",
+            "invalid JSON",
+        ),
+        (&deep, Some(3), "malformed", "expected at most 64 levels of nesting"),
+        (r#"{"type":"dance","id":3,"room":"a"}"#, Some(3), "unknown", "unknown type of request"),
+    ] {
+        ada.0.send(text).await.unwrap();
+        let answer = ada.recv().await;
+        assert_eq!(answer["id"].as_u64(), id, "{text}: {answer}");
+        assert_eq!(answer["code"], code, "{text}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(words), "{text}: {answer}");
+    }
+    ada.0.send(&b"{}"[..]).await.unwrap();
+    assert_eq!(ada.recv().await["message"], "expected a text message, got a binary one");
+    // It is still connected. Fields that it may have from a later version do not matter.
+    assert_eq!(
+        ada.ask(json!({ "type": "join", "id": 4, "room": "tea", "after": "7-1" })).await,
+        ok(4)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_data_metadata_rooms_and_people_are_limited() {
+    let rooms = Rooms::with_options(RoomsOptions::default().max_rooms_per_connection(2));
+    let options = PresenceOptions::default().max_meta_size(8).max_people_per_room(1);
+    let presence = Presence::with_options(Tokio, options);
+    let handler =
+        JsonRooms::new(rooms.clone(), presence, allow_all).max_name_len(4).max_data_size(8);
+    let server = TestServer { handler: Arc::new(handler), rooms };
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    for (request, message) in [
+        (
+            json!({ "type": "join", "id": 1, "room": "" }),
+            "the name of the room has 0 bytes, expected 1 to 4",
+        ),
+        (
+            json!({ "type": "join", "id": 1, "room": "lobby" }),
+            "the name of the room has 5 bytes, expected 1 to 4",
+        ),
+        (
+            json!({ "type": "join", "id": 1, "room": "tea", "meta": "1234567" }),
+            "the metadata is 9 bytes of JSON, expected at most 8",
+        ),
+    ] {
+        let answer = ada.ask(request).await;
+        assert_eq!((&answer["code"], &answer["message"]), (&json!("limit"), &json!(message)));
+    }
+    assert_eq!(
+        ada.ask(json!({ "type": "join", "id": 2, "room": "tea", "meta": "123456" })).await,
+        ok(2)
+    );
+    let sent = json!({ "type": "send", "id": 3, "room": "tea", "data": "1234567" });
+    let message = "the data is 9 bytes of JSON, expected at most 8";
+    assert_eq!(ada.ask(sent).await, error(3, "tea", "limit", message));
+    let full = ben.ask(json!({ "type": "join", "id": 4, "room": "tea", "meta": 1 })).await;
+    assert_eq!(full, error(4, "tea", "limit", "the room already has 1 people, the maximum"));
+    assert_eq!(server.rooms.len("tea"), 1, "who cannot be shown does not join");
+    ada.join("b").await;
+    ada.send(json!({ "type": "join", "id": 5, "room": "c", "meta": 1, "watch": true })).await;
+    assert_eq!(ada.recv().await["presence"], "state");
+    let message = "the connection is already in 2 rooms, the maximum";
+    assert_eq!(ada.recv().await, error(5, "c", "limit", message));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ada.has_received_nothing().await; // it does not watch the room that it could not join
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_at_all_nodes_of_a_cluster_receive_messages() {
+    let broker = MemoryBroker::new();
+    let nodes = [(); 2].map(|()| Cluster::new(Tokio, broker.backplane()));
+    let [here, there] =
+        nodes.map(|node| serve_rooms(node.rooms(), PresenceOptions::default(), allow_all));
+    let (ada, ben) = (here.connect("ada").await, there.connect("ben").await);
+    ada.join("tea").await;
+    ben.join("tea").await;
+    assert!(soon(there.rooms.reached("tea")).await);
+    ada.send(json!({ "type": "send", "room": "tea", "data": "over there?" })).await;
+    assert_eq!(ben.recv().await["data"], "over there?");
+}
