@@ -24,8 +24,12 @@ use self::{
     request::{Request, Verb},
 };
 
-/// A handler for browsers: its clients join rooms, send to them, and see who else is there. They speak [a documented
-/// protocol](crate::docs::protocol): JSON in text messages.
+/// The source of `prism.js`, a [client for browsers](crate::docs::browser), of the same version as [`JsonRooms`]. A server can
+/// send it to its pages as `text/javascript`.
+pub const PRISM_JS: &str = include_str!("../js/prism.js");
+
+/// A handler for browsers: its clients join rooms, send to them, and see who else is there. They speak JSON, in [a documented
+/// protocol](crate::docs::protocol), for which there is [a client in JavaScript](crate::docs::browser).
 ///
 /// Each request is first [authorized](Authorize) by your program:
 ///

@@ -4,7 +4,7 @@
 //! - A [`Cluster`] makes rooms span several processes.
 //! - [`Presence`] tracks who is in a room, with metadata such as a status, and sends each change to the connections
 //!   that watch the room.
-//! - [`JsonRooms`] is a handler that gives both to browsers, as JSON.
+//! - [`JsonRooms`] is a handler that gives both to [browsers](docs::browser), as JSON.
 //!
 //! You can use rooms and presence without each other.
 //!
@@ -203,7 +203,7 @@ pub use crate::{
     },
     error::{JoinError, TrackError},
     json_rooms::{
-        JsonRooms,
+        JsonRooms, PRISM_JS,
         authorize::{Action, Authorize, Refusal},
     },
     options::{PresenceOptions, RoomsOptions},

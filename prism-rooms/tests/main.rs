@@ -6,6 +6,7 @@ mod cluster_threads;
 mod common;
 mod compression;
 mod json_rooms;
+mod json_rooms_refusals;
 mod limits;
 mod presence;
 mod presence_behind;

@@ -1,0 +1,145 @@
+/** Why something was not done. */
+export class PrismError extends Error {
+  /**
+   * A code of the protocol (`malformed`, `unknown`, `refused`, `unavailable`, `limit`, `not_joined`), or of this client:
+   * - `timeout`: there was no answer within 10 s, or the room was not joined within that time.
+   * - `lost`: the connection was lost before there was an answer. The request may have been executed or not.
+   * - `left`: you are not in the room, or no longer.
+   * - `closed`: the connection was closed for good.
+   * - `busy`: too many messages have no answer yet.
+   */
+  readonly code: string;
+}
+
+/** An address with `ws:`, `wss:`, `http:` or `https:`, relative to the page; or a function that is asked for it at each attempt. */
+export type Address = string | (() => string | Promise<string>);
+
+export interface ConnectOptions {
+  /** Closes the client when it is aborted. */
+  signal?: AbortSignal;
+  /** The class of the socket. By default, the global `WebSocket`. */
+  WebSocket?: new (url: string) => unknown;
+}
+
+/**
+ * Connects to one of the addresses, the first at first and the next one at each attempt, and stays connected until it is closed.
+ * Throws a `TypeError` if an address is invalid.
+ */
+export function connect(addresses: Address | Address[], options?: ConnectOptions): Client;
+
+export type ClientState = 'connecting' | 'open' | 'waiting' | 'closed';
+
+export interface StateEvent extends Event {
+  readonly state: ClientState;
+  /** The code with which a connection ended, or 1006. Only of `waiting` and `closed`. */
+  readonly code?: number;
+  /** The reason that the server gave, or what went wrong. */
+  readonly reason?: string;
+  /** The time until the next attempt, in milliseconds. Only of `waiting`. */
+  readonly delay?: number;
+}
+
+export interface PrismErrorEvent extends Event {
+  readonly error: PrismError;
+}
+
+/** A connection to a server, and the rooms in which it is. */
+export class Client extends EventTarget {
+  private constructor();
+  readonly state: ClientState;
+  /** The key of the person that the others see. Known once the state is `open`. */
+  readonly person?: string;
+  /** The ID of the present connection. */
+  readonly connection?: string;
+  /**
+   * Joins a room, and joins it again after each reconnection. If it was joined before, returns the same room, and changes its
+   * metadata if there are any.
+   */
+  join<Data = any, Meta = any>(name: string, options?: JoinOptions<Meta>): Room<Data, Meta>;
+  /** Connects if the client was closed, and joins its rooms again. If it waits for its next attempt, connects now. */
+  open(): void;
+  /** Ends the connection. The rooms are joined again if `open` is called. */
+  close(): void;
+  addEventListener<K extends keyof ClientEvents>(
+    type: K, listener: (this: Client, event: ClientEvents[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+}
+
+export interface ClientEvents {
+  /** The state has changed. */
+  state: StateEvent;
+  /** The server did not understand a message. */
+  error: PrismErrorEvent;
+}
+
+export interface JoinOptions<Meta> {
+  /** Metadata with which the others see us. Without it, they do not. */
+  meta?: Meta;
+  /** Whether to see who is in the room. */
+  presence?: boolean;
+}
+
+export interface Person<Meta> {
+  readonly key: string;
+  readonly connections: readonly { readonly id: string; readonly meta: Meta }[];
+}
+
+export interface RoomMessageEvent<Data> extends Event {
+  readonly data: Data;
+  /** The key of the person who sent it. Undefined if the server did. */
+  readonly from?: string;
+  /** Where it is in the history of the room, if the server keeps one. */
+  readonly position?: string;
+}
+
+export interface PresenceEvent<Meta> extends Event {
+  /** All who are in the room, by their keys: the same as `room.people`. */
+  readonly people: ReadonlyMap<string, Person<Meta>>;
+  /** What has changed since the last event. */
+  readonly joined: readonly Person<Meta>[];
+  readonly updated: readonly Person<Meta>[];
+  readonly left: readonly string[];
+  /** Whether this is the whole state, after a join or because changes were missed. */
+  readonly isState: boolean;
+}
+
+export interface JoinEvent extends Event {
+  /** Whether messages may be missing since the previous connection. */
+  readonly missed: boolean;
+}
+
+export interface RoomEvents<Data, Meta> {
+  message: RoomMessageEvent<Data>;
+  presence: PresenceEvent<Meta>;
+  /** The room was joined, for the first time or again. */
+  join: JoinEvent;
+  /** We are not in the room any more, and will not join again: `error` says why. */
+  leave: PrismErrorEvent;
+  /** A join is tried again later, or presence cannot be seen. */
+  error: PrismErrorEvent;
+}
+
+export class Room<Data = any, Meta = any> extends EventTarget {
+  private constructor();
+  readonly client: Client;
+  readonly name: string;
+  readonly state: 'joining' | 'joined' | 'left';
+  /** Who was in the room at last, by their keys. Empty unless `presence` was asked for. */
+  readonly people: ReadonlyMap<string, Person<Meta>>;
+  /** The position of the last message, if the server keeps a history. */
+  readonly position?: string;
+  /**
+   * Sends to all members. Waits until the room is joined, for at most 10 s. Resolves when the server has accepted the message;
+   * rejects with a `PrismError` otherwise. Without `echo`, this client does not receive it.
+   */
+  send(data: Data, options?: { echo?: boolean }): Promise<unknown>;
+  /** Shows us to the others with this metadata, or no longer if it is undefined. Remembered for the next join. */
+  track(meta: Meta | undefined): Promise<unknown>;
+  /** Leaves the room. Messages that wait for it are rejected. */
+  leave(): void;
+  addEventListener<K extends keyof RoomEvents<Data, Meta>>(
+    type: K, listener: (this: this, event: RoomEvents<Data, Meta>[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+}

@@ -1,0 +1,286 @@
+// Rooms: when they are joined, what becomes of messages, and what is recovered.
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+
+import { collect, failsWith, giveBack, open, opened, pass, settled, sockets, takeOver } from './fake.mjs';
+
+beforeEach(takeOver);
+afterEach(giveBack);
+
+/** Joins a room, and collects its events. */
+async function joined(name = 'tea', options = undefined) {
+  const { client, socket } = await opened();
+  const room = client.join(name, options);
+  const events = collect(room, 'join', 'leave', 'message', 'error');
+  await socket.accepts({ type: 'join', room: name });
+  return { client, socket, room, events };
+}
+
+/** Loses the connection, and gets another. */
+async function reconnected() {
+  const count = sockets.length;
+  await sockets.at(-1).ends();
+  await pass(30_000);
+  assert.equal(sockets.length, count + 1);
+  await sockets.at(-1).welcomes();
+  return sockets.at(-1);
+}
+
+test('a room is joined once, when the connection is open, and again after each reconnection', async () => {
+  const { client } = open();
+  const room = client.join('tea', { meta: { name: 'Ada' }, presence: true });
+  assert.equal(client.join('tea'), room);
+  const events = collect(room, 'join');
+  for (const missed of [false, true, true]) {
+    await sockets.at(-1).welcomes();
+    assert.equal(room.state, 'joining');
+    await sockets.at(-1).accepts({ type: 'join', room: 'tea', meta: { name: 'Ada' }, watch: true });
+    sockets.at(-1).hearsNothing();
+    assert.deepEqual([room.state, events.at(-1).missed], ['joined', missed]);
+    await sockets.at(-1).ends();
+    await pass(30_000);
+  }
+});
+
+test('messages of a room arrive with their data and sender, also before the answer to the join', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea');
+  const events = collect(room, 'message');
+  await socket.says({ type: 'message', room: 'tea', from: 'ben', data: { text: 'hi' } }, { type: 'message', room: 'coffee', data: 1 });
+  await socket.accepts({ type: 'join' });
+  await socket.says({ type: 'message', room: 'tea', data: null });
+  assert.deepEqual(events.map(({ data, from }) => [data, from]), [[{ text: 'hi' }, 'ben'], [null, undefined]]);
+});
+
+test('a message is sent at once, and its promise tells whether it was accepted', async () => {
+  const { room, socket } = await joined();
+  const [first, second, third] = [room.send('one'), room.send('two', { echo: false }), room.send(null)];
+  await socket.accepts({ type: 'send', room: 'tea', data: 'one' });
+  await first;
+  await socket.refuses({ type: 'send', data: 'two', echo: false }, 'refused', 'not here');
+  await assert.rejects(second, { code: 'refused', message: 'not here' });
+  socket.hears({ data: null });
+  await pass(10_000);
+  await failsWith(third, 'timeout');
+});
+
+test('what cannot be JSON is not sent', async () => {
+  const { room, socket } = await joined();
+  await assert.rejects(room.send(1n), TypeError);
+  socket.hearsNothing();
+});
+
+test('messages wait for the room, in their order, for 10 s', async () => {
+  const { client } = open();
+  const room = client.join('tea');
+  const late = room.send('zero');
+  await pass(9_000); // the socket is still connecting
+  const sent = [room.send('one'), room.send('two')];
+  const [socket] = sockets;
+  await socket.welcomes();
+  const { id } = socket.hears({ type: 'join' });
+  await pass(1_000);
+  await failsWith(late, 'timeout');
+  socket.hearsNothing();
+  await socket.says({ type: 'ok', id });
+  for (const data of ['one', 'two']) await socket.accepts({ type: 'send', data });
+  await Promise.all(sent);
+});
+
+test('a message whose answer was lost with the connection is not sent again, one that has waited is', async () => {
+  const { room, socket } = await joined();
+  const unanswered = room.send('maybe');
+  socket.hears({ data: 'maybe' });
+  await socket.ends();
+  await failsWith(unanswered, 'lost');
+  const waiting = room.send('later');
+  await pass(500);
+  await sockets[1].welcomes();
+  await sockets[1].accepts({ type: 'join' });
+  await sockets[1].accepts({ data: 'later' });
+  await waiting;
+  sockets[1].hearsNothing();
+});
+
+test('a room that is refused is left, with all that waits for it, and not joined again', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('staff');
+  const events = collect(room, 'leave');
+  const waiting = room.send('hello?');
+  await socket.refuses({ type: 'join' }, 'refused', 'this room is for staff');
+  assert.deepEqual([room.state, events.length, events[0].error.message], ['left', 1, 'this room is for staff']);
+  await failsWith(waiting, 'refused');
+  await failsWith(room.send('hello?'), 'left');
+  (await reconnected()).hearsNothing();
+  assert.notEqual(client.join('staff'), room);
+});
+
+test('a room that cannot be joined now is tried again', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea');
+  const events = collect(room, 'error');
+  await socket.refuses({ type: 'join' }, 'unavailable', 'the database is away');
+  assert.deepEqual([room.state, events[0].error.code], ['joining', 'unavailable']);
+  await pass(14_999);
+  socket.hearsNothing();
+  await pass(1);
+  await socket.accepts({ type: 'join' });
+  assert.equal(room.state, 'joined');
+});
+
+test('a retry of a join does not outlive its connection or its room', async () => {
+  const { client, socket } = await opened();
+  const [tea, coffee] = [client.join('tea'), client.join('coffee')];
+  for (const room of ['tea', 'coffee']) await socket.refuses({ type: 'join', room }, 'unavailable');
+  coffee.leave();
+  socket.hears({ type: 'leave', room: 'coffee' });
+  const next = await reconnected();
+  await next.accepts({ type: 'join', room: 'tea' });
+  await pass(15_000);
+  next.hearsNothing();
+  assert.equal(tea.state, 'joined');
+});
+
+test('a join without an answer is sent again', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea');
+  const { id } = socket.hears({ type: 'join' });
+  await pass(10_000);
+  await socket.says({ type: 'ok', id }); // too late
+  assert.equal(room.state, 'joining');
+  await socket.accepts({ type: 'join' });
+  assert.equal(room.state, 'joined');
+});
+
+test('a room that was left is not joined again, and its messages are not shown', async () => {
+  const { client, room, socket, events } = await joined();
+  room.leave();
+  room.leave();
+  socket.hears({ type: 'leave', room: 'tea' });
+  socket.hearsNothing();
+  await socket.says({ type: 'message', room: 'tea', data: 1 }, { type: 'left', room: 'tea' });
+  assert.deepEqual(events.map(({ type }) => type), ['join', 'leave']);
+  await failsWith(room.send(1), 'left');
+  await failsWith(room.track(1), 'left');
+  const again = client.join('tea');
+  assert.notEqual(again, room);
+  await socket.says({ type: 'left', room: 'tea' }); // about the earlier stay
+  await socket.accepts({ type: 'join' });
+  assert.equal(again.state, 'joined');
+});
+
+test('a room that is left while there is no connection is just forgotten', async () => {
+  const { room, socket } = await joined();
+  await socket.ends();
+  room.leave();
+  await pass(500);
+  await sockets[1].welcomes();
+  sockets[1].hearsNothing();
+});
+
+test('a client that the server removes from a room is told, and does not come back', async () => {
+  const { room, socket, events } = await joined();
+  await socket.says({ type: 'left', room: 'tea' });
+  assert.deepEqual([room.state, events.at(-1).type, events.at(-1).error.code], ['left', 'leave', 'left']);
+  (await reconnected()).hearsNothing();
+});
+
+test('a client that has missed its removal learns of it when it sends', async () => {
+  const { room, socket } = await joined();
+  const sent = room.send(1);
+  await socket.refuses({ type: 'send' }, 'not_joined');
+  await failsWith(sent, 'not_joined');
+  assert.equal(room.state, 'left');
+});
+
+test('metadata is changed at once, and the next join has what was accepted last', async () => {
+  const { room, socket } = await joined('tea', { meta: 1 });
+  const [good, bad] = [room.track(2), room.track('bad')];
+  await socket.accepts({ type: 'track', room: 'tea', meta: 2 });
+  await socket.refuses({ type: 'track', meta: 'bad' }, 'refused');
+  await good;
+  await failsWith(bad, 'refused');
+  const lost = room.track(3);
+  await socket.ends();
+  await failsWith(lost, 'lost');
+  await pass(500);
+  await sockets[1].welcomes();
+  await sockets[1].accepts({ type: 'join', meta: 3 });
+  room.track(undefined);
+  await sockets[1].accepts({ type: 'untrack', room: 'tea' });
+  await sockets[1].ends();
+  room.track(4);
+  await pass(30_000);
+  await sockets[2].welcomes();
+  await sockets[2].accepts({ type: 'join', meta: 4 });
+});
+
+test('metadata that change while the join is on its way are joined with', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea', { meta: 1 });
+  client.join('tea', { meta: 2, presence: true });
+  const first = socket.hears({ type: 'join', meta: 1 });
+  socket.hears({ type: 'join', meta: 2 });
+  await socket.says({ type: 'ok', id: first.id });
+  assert.equal(room.state, 'joining');
+  await socket.accepts({ type: 'join', meta: 2, watch: true });
+  assert.equal(room.state, 'joined');
+});
+
+test('a position is recovered from, and the event tells whether something is missing', async () => {
+  const { room, socket, events } = await joined();
+  await socket.says({ type: 'message', room: 'tea', data: 1, position: '7-1' }, { type: 'message', room: 'tea', data: 2, position: '7-2' });
+  assert.equal(room.position, '7-2');
+  let next = await reconnected();
+  await next.says({ type: 'message', room: 'tea', data: 3, position: '7-3' });
+  await next.accepts({ type: 'join', after: '7-2' }, { recovered: true });
+  assert.equal(events.at(-1).missed, false);
+  next = await reconnected();
+  await next.accepts({ type: 'join', after: '7-3' }, { recovered: false });
+  assert.equal(events.at(-1).missed, true);
+});
+
+test('messages without an answer are limited', async () => {
+  const { room, socket } = await joined();
+  for (let count = 0; count < 256; count++) room.send(count);
+  await failsWith(room.send('too many'), 'busy');
+  await socket.accepts({ data: 0 });
+  const sent = room.send('fits');
+  assert.equal(socket.requests.at(-1).data, 'fits');
+  await socket.ends();
+  await failsWith(sent, 'lost');
+});
+
+test('after the end of the connection, messages fail at once, and open joins again', async () => {
+  const { client, room, socket } = await joined();
+  await socket.ends();
+  const waiting = room.send(1);
+  client.close();
+  await failsWith(waiting, 'closed');
+  await failsWith(room.send(2), 'closed');
+  client.open();
+  await sockets[1].welcomes();
+  await sockets[1].accepts({ type: 'join', room: 'tea' });
+  assert.equal(room.state, 'joined');
+});
+
+test('failures that nobody handles are no errors of the process', async () => {
+  const unhandled = [];
+  const notice = error => unhandled.push(error);
+  process.on('unhandledRejection', notice);
+  const { client, room, socket } = await joined();
+  room.send(1);
+  room.track(2);
+  client.join('coffee', { presence: true });
+  await socket.ends();
+  room.send(3);
+  client.close();
+  room.send(4);
+  room.leave();
+  room.send(5);
+  room.track(6);
+  await settled();
+  process.off('unhandledRejection', notice);
+  assert.deepEqual(unhandled, []);
+});

@@ -1,0 +1,162 @@
+//! Rooms as JSON: what clients are refused.
+
+use std::{sync::Arc, time::Duration};
+
+use prism_rooms::{JsonRooms, Presence, PresenceOptions, Rooms, RoomsOptions};
+use prism_tokio::Tokio;
+use serde_json::json;
+
+use crate::json_rooms::{TestServer, allow_all, error, not_joined, ok, serve};
+
+#[tokio::test(start_paused = true)]
+async fn only_members_may_do_something_in_a_room() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    for (id, verb) in ["send", "track", "untrack", "watch", "unwatch"].into_iter().enumerate() {
+        let request = json!({ "type": verb, "id": id, "room": "tea", "data": 1, "meta": 1 });
+        assert_eq!(ada.ask(request).await, not_joined(id as u64, "tea"), "{verb}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_refuses_by_person_room_and_action() {
+    let server = serve();
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    ada.join("staff").await;
+    for (request, code, reason) in [
+        (json!({ "type": "join", "id": 2, "room": "staff" }), "refused", "this room is for staff"),
+        (
+            json!({ "type": "join", "id": 2, "room": "quiet", "meta": 1 }),
+            "refused",
+            "nobody is shown here",
+        ),
+        (
+            json!({ "type": "join", "id": 2, "room": "dark", "watch": true }),
+            "refused",
+            "nobody sees anyone here",
+        ),
+        (
+            json!({ "type": "join", "id": 2, "room": "broken" }),
+            "unavailable",
+            "the database is away",
+        ),
+    ] {
+        let room = request["room"].as_str().unwrap().to_owned();
+        assert_eq!(ben.ask(request).await, error(2, &room, code, reason));
+        assert_eq!(server.rooms.len(&room), usize::from(room == "staff"), "it is in {room}");
+    }
+    for room in ["news", "quiet", "dark", "tea"] {
+        ben.join(room).await;
+    }
+    for (request, reason) in [
+        (json!({ "type": "send", "id": 3, "room": "news", "data": 1 }), "only editors write here"),
+        (json!({ "type": "track", "id": 3, "room": "quiet", "meta": 1 }), "nobody is shown here"),
+        (json!({ "type": "watch", "id": 3, "room": "dark" }), "nobody sees anyone here"),
+        (json!({ "type": "send", "id": 3, "room": "tea", "data": "a secret" }), "that is a secret"),
+        (
+            json!({ "type": "track", "id": 3, "room": "tea", "meta": "a secret" }),
+            "that is a secret",
+        ),
+    ] {
+        let room = request["room"].as_str().unwrap().to_owned();
+        assert_eq!(ben.ask(request).await, error(3, &room, "refused", reason));
+    }
+    ben.has_received_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_request_is_answered_with_what_is_wrong() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    let deep = format!(
+        r#"{{"type":"send","id":3,"room":"a","data":{}1{}}}"#,
+        "[".repeat(99),
+        "]".repeat(99)
+    );
+    for (text, id, code, words) in [
+        ("hello", None, "malformed", "expected a request as JSON: expected value at line 1"),
+        ("[]", None, "malformed", "expected a request as JSON"),
+        (r#"{"id":3}"#, Some(3), "malformed", "missing field `type`"),
+        (r#"{"type":"join","id":3}"#, Some(3), "malformed", "the field `room` is missing"),
+        (r#"{"type":"join","id":3,"room":5}"#, Some(3), "malformed", "invalid type: integer `5`"),
+        (r#"{"type":"join","id":-3,"room":"a"}"#, None, "malformed", "invalid value: integer `-3`"),
+        (
+            r#"{"type":"send","id":3,"room":"a"}"#,
+            Some(3),
+            "malformed",
+            "the field `data` is missing",
+        ),
+        (
+            r#"{"type":"track","id":3,"room":"a"}"#,
+            Some(3),
+            "malformed",
+            "the field `meta` is missing",
+        ),
+        (
+            r#"{"type":"send","id":3,"room":"a","data":"\ud800"}"#,
+            Some(3),
+            "malformed",
+            "invalid JSON",
+        ),
+        (&deep, Some(3), "malformed", "expected at most 64 levels of nesting"),
+        (r#"{"type":"dance","id":3,"room":"a"}"#, Some(3), "unknown", "unknown type of request"),
+    ] {
+        ada.0.send(text).await.unwrap();
+        let answer = ada.recv().await;
+        assert_eq!(answer["id"].as_u64(), id, "{text}: {answer}");
+        assert_eq!(answer["code"], code, "{text}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(words), "{text}: {answer}");
+    }
+    ada.0.send(&b"{}"[..]).await.unwrap();
+    assert_eq!(ada.recv().await["message"], "expected a text message, got a binary one");
+    // It is still connected. Fields that it may have from a later version do not matter.
+    assert_eq!(
+        ada.ask(json!({ "type": "join", "id": 4, "room": "tea", "after": "7-1" })).await,
+        ok(4)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_data_metadata_rooms_and_people_are_limited() {
+    let rooms = Rooms::with_options(RoomsOptions::default().max_rooms_per_connection(2));
+    let options = PresenceOptions::default().max_meta_size(8).max_people_per_room(1);
+    let presence = Presence::with_options(Tokio, options);
+    let handler =
+        JsonRooms::new(rooms.clone(), presence, allow_all).max_name_len(4).max_data_size(8);
+    let server = TestServer { handler: Arc::new(handler), rooms };
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    for (request, message) in [
+        (
+            json!({ "type": "join", "id": 1, "room": "" }),
+            "the name of the room has 0 bytes, expected 1 to 4",
+        ),
+        (
+            json!({ "type": "join", "id": 1, "room": "lobby" }),
+            "the name of the room has 5 bytes, expected 1 to 4",
+        ),
+        (
+            json!({ "type": "join", "id": 1, "room": "tea", "meta": "1234567" }),
+            "the metadata is 9 bytes of JSON, expected at most 8",
+        ),
+    ] {
+        let answer = ada.ask(request).await;
+        assert_eq!((&answer["code"], &answer["message"]), (&json!("limit"), &json!(message)));
+    }
+    assert_eq!(
+        ada.ask(json!({ "type": "join", "id": 2, "room": "tea", "meta": "123456" })).await,
+        ok(2)
+    );
+    let sent = json!({ "type": "send", "id": 3, "room": "tea", "data": "1234567" });
+    let message = "the data is 9 bytes of JSON, expected at most 8";
+    assert_eq!(ada.ask(sent).await, error(3, "tea", "limit", message));
+    let full = ben.ask(json!({ "type": "join", "id": 4, "room": "tea", "meta": 1 })).await;
+    assert_eq!(full, error(4, "tea", "limit", "the room already has 1 people, the maximum"));
+    assert_eq!(server.rooms.len("tea"), 1, "who cannot be shown does not join");
+    ada.join("b").await;
+    ada.send(json!({ "type": "join", "id": 5, "room": "c", "meta": 1, "watch": true })).await;
+    assert_eq!(ada.recv().await["presence"], "state");
+    let message = "the connection is already in 2 rooms, the maximum";
+    assert_eq!(ada.recv().await, error(5, "c", "limit", message));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ada.has_received_nothing().await; // it does not watch the room that it could not join
+}
