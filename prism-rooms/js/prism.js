@@ -36,7 +36,7 @@ export class Client extends Emitter {
   _attempts = 0;
   _failures = 0; // since the last stable connection
 
-  constructor(addresses, { signal, WebSocket = globalThis.WebSocket } = {}) {
+  constructor(addresses, { signal, WebSocket } = {}) {
     super();
     this._WebSocket = WebSocket;
     this._addresses = [addresses].flat().map(address => (typeof address === 'function' ? address : absolute(address)));
@@ -81,10 +81,11 @@ export class Client extends Emitter {
       const address = this._addresses[this._attempts++ % this._addresses.length];
       const url = typeof address === 'function' ? absolute(await address()) : address;
       if (this._socket !== attempt) return; // closed meanwhile, or too late
-      const socket = this._socket = new this._WebSocket(url);
+      const socket = this._socket = new (this._WebSocket ?? globalThis.WebSocket)(url);
       socket.onmessage = ({ data }) => { if (this._socket === socket) this._receive(data); };
       socket.onclose = event => this._lost(socket, event);
-      socket.onerror = () => {}; // is followed by `close`
+      // Is followed by `close`, except in Node if the connection cannot be opened: there, its state does not even change.
+      socket.onerror = () => { if (!socket.readyState) this._lost(socket, { code: 1006, reason: 'cannot connect' }); };
     } catch (error) {
       this._lost(attempt, { code: 1006, reason: String(error) });
     }

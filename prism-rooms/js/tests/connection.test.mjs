@@ -69,6 +69,18 @@ test('a function that fails is a failed attempt', async () => {
   assert.equal(sockets[0].url, 'ws://b/');
 });
 
+test('an error before the connection is open is a failed attempt, whether a close follows or not', async () => {
+  const { client, events } = open();
+  Object.assign(sockets[0], { readyState: 0 }).onerror();
+  await sockets[0].ends();
+  assert.deepEqual([client.state, events.length, events[0].code], ['waiting', 1, 1006]);
+  await pass(500);
+  Object.assign(sockets[1], { readyState: 3 }).onerror();
+  assert.equal(client.state, 'connecting');
+  await sockets[1].ends();
+  assert.equal(client.state, 'waiting');
+});
+
 test('an invalid address is an error of the caller', () => {
   for (const address of ['ftp://a/', 'not an address']) assert.throws(() => connect(address, { WebSocket: FakeSocket }), TypeError);
 });
