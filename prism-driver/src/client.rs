@@ -30,6 +30,7 @@ pub(crate) mod percent;
 pub(crate) mod proxy;
 pub(crate) mod reconnect;
 pub(crate) mod redirects;
+pub(crate) mod service;
 mod target;
 pub(crate) mod task;
 pub(crate) mod url;

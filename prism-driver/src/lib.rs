@@ -69,6 +69,8 @@ pub use client::reconnect::{
     Reconnect, backoff::Backoff, ended::Ended, handle::ReconnectHandle, hooks::Retry,
 };
 pub use client::redirects::InvalidRedirect;
+#[doc(hidden)] // for prism-rooms-redis
+pub use client::service::ServiceAddress;
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;

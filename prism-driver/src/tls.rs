@@ -39,3 +39,4 @@ pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod stream;
 mod transient;
+pub(crate) mod whole_flush;

@@ -198,6 +198,15 @@ impl TlsClient {
         self
     }
 
+    /// Returns a client that does not say that it speaks HTTP: for another protocol.
+    pub(crate) fn without_http(&self) -> Self {
+        let mut config = self.config.clone();
+        if config.alpn_protocols == [ALPN] {
+            Arc::make_mut(&mut config).alpn_protocols.clear();
+        }
+        Self { config }
+    }
+
     /// Does the handshake with a server of this name over a transport.
     pub(crate) async fn handshake<T: Transport>(
         &self,

@@ -1,0 +1,63 @@
+//! [`ServiceAddress`]: the address of a server with another protocol, such as a message broker. The crates of Prism that need
+//! one reach it as a client reaches its server.
+
+use std::{fmt, io, time::Duration};
+
+use crate::{
+    client::{
+        happy_eyeballs,
+        url::{InvalidUrl, ServerAddress},
+    },
+    runtime::Network,
+};
+#[cfg(feature = "tls")]
+use crate::{
+    error::connect::ConnectError,
+    runtime::Transport,
+    tls::{client::TlsClient, whole_flush::WholeFlush},
+};
+
+/// The host and the port of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAddress(ServerAddress);
+
+impl ServiceAddress {
+    /// Parses a host, and a port if there is one: `redis.example`, `10.0.0.5:6379`, `[::1]`.
+    ///
+    /// # Errors
+    /// If the host or the port is invalid.
+    pub fn parse(authority: &str, default_port: u16) -> Result<Self, InvalidUrl> {
+        ServerAddress::parse(authority, default_port).map(Self)
+    }
+
+    /// Opens a TCP connection, without Nagle's algorithm. Resolves the name, and tries all of its addresses.
+    ///
+    /// # Errors
+    /// If the name cannot be resolved, or no address answers within `limit`. The error names each address.
+    pub async fn connect<N: Network>(&self, network: &N, limit: Duration) -> io::Result<N::Stream> {
+        happy_eyeballs::connect(network, &self.0, network.now().saturating_add(limit)).await
+    }
+
+    /// Does a TLS handshake with the server. No protocol is offered by ALPN, unless the application's configuration of
+    /// rustls has others than HTTP.
+    ///
+    /// # Errors
+    /// If the handshake fails, such as because the server's certificate is not trusted.
+    #[cfg(feature = "tls")]
+    pub async fn secure<T: Transport>(
+        &self,
+        tls: &TlsClient,
+        transport: T,
+    ) -> Result<impl Transport + use<T>, ConnectError> {
+        let name = self.0.certificate_name()?;
+        let stream = tls.without_http().handshake(name, transport).await;
+        let stream = stream.map_err(|error| ConnectError::of_tls(error, &self.to_string()))?;
+        Ok(WholeFlush(stream))
+    }
+}
+
+impl fmt::Display for ServiceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
