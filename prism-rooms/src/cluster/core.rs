@@ -65,6 +65,8 @@ pub(crate) struct Core {
     counts: ClusterCounts,
     /// How often something has arrived from other nodes.
     arrivals: u64,
+    /// Why the last session has ended that did not work, if none has worked since.
+    failure: Option<String>,
     /// Until when a goodbye is waited for; `None` unless the node leaves.
     leaves_until: Option<Duration>,
 }
@@ -104,6 +106,7 @@ impl Core {
             events: VecDeque::new(),
             counts: ClusterCounts::default(),
             arrivals: 0,
+            failure: None,
             leaves_until: None,
         }
     }
@@ -192,9 +195,16 @@ impl Core {
     ) {
         self.subscriptions.session_ended();
         outbox.session_ended();
-        // A session that ends because the node leaves is not news.
-        if self.health.session_ended(now) && self.leaves_until.is_none() {
+        let was_sound = self.health.session_ended(now);
+        if self.leaves_until.is_some() {
+            return; // it ends because the node leaves, which is not news
+        }
+        if was_sound {
+            self.failure = None;
             self.events.push_back(ClusterEvent::Disconnected { reason });
+        } else if self.failure.as_ref() != Some(&reason) {
+            self.failure = Some(reason.clone());
+            self.events.push_back(ClusterEvent::ConnectFailed { reason });
         }
     }
 

@@ -17,6 +17,11 @@ pub enum ClusterEvent {
         /// What happened, for a log.
         reason: String,
     },
+    /// An attempt to reach the backplane has failed, for another reason than the attempt before it. The node goes on trying.
+    ConnectFailed {
+        /// What happened, for a log.
+        reason: String,
+    },
     /// Another node is there.
     NodeJoined {
         /// The ID of the node.

@@ -178,7 +178,30 @@ fn connecting_may_take_two_seconds() {
     assert!(node.core.why_lost(node.now).is_some());
     assert!(node.now.abs_diff(3 * SECOND) < 50 * MILLISECOND, "{:?}", node.now);
     node.lose();
-    assert_eq!(node.events(), [], "it was not connected");
+    assert_eq!(node.events(), [ConnectFailed { reason: "lost".into() }]);
+}
+
+#[test]
+fn each_other_reason_why_attempts_fail_is_reported_once() {
+    let mut node = Node::new();
+    let mut fail = |reason: &str| {
+        node.core.handle_session_started(node.now);
+        node.core.handle_session_ended(reason.into(), &mut node.outbox, node.now);
+        node.events()
+    };
+    let failed = |reason: &str| [ConnectFailed { reason: reason.into() }];
+    assert_eq!(fail("refused"), failed("refused"));
+    assert_eq!(fail("refused"), []);
+    assert_eq!(fail("no password"), failed("no password"));
+    assert_eq!(fail("refused"), failed("refused"));
+    node.now += 3 * SECOND;
+    node.connect();
+    node.run_for(SECOND);
+    node.lose();
+    node.events();
+    node.core.handle_session_started(node.now);
+    node.core.handle_session_ended("refused".into(), &mut node.outbox, node.now);
+    assert_eq!(node.events(), failed("refused"), "it has worked since");
 }
 
 #[test]

@@ -129,6 +129,9 @@ impl Model {
                 assert!(seen.connected, "{node} was not connected");
                 seen.connected = false;
             }
+            ClusterEvent::ConnectFailed { .. } => {
+                assert!(!seen.connected, "{node} is connected");
+            }
             ClusterEvent::NodeJoined { node: other } => {
                 let other = other.as_u64();
                 assert!(!seen.gone.contains(&other), "{other} has said goodbye to {node}");
