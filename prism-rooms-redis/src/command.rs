@@ -1,0 +1,55 @@
+//! The commands that Redis is given, as bytes (RESP: an array of strings).
+
+use std::fmt::{Display, Write};
+
+use bytes::{BufMut, BytesMut};
+
+/// Adds a command.
+pub(crate) fn push(out: &mut BytesMut, words: &[&[u8]]) {
+    push_head(out, words.len());
+    words.iter().for_each(|word| push_word(out, word));
+}
+
+/// Adds a command about channels, whose names get a prefix.
+pub(crate) fn push_channels(
+    out: &mut BytesMut,
+    command: &str,
+    prefix: &str,
+    channels: &[impl Display],
+) {
+    push_head(out, 1 + channels.len());
+    push_word(out, command.as_bytes());
+    let mut name = String::new();
+    for channel in channels {
+        name.clear();
+        write!(name, "{prefix}:{channel}").expect("a string takes any text");
+        push_word(out, name.as_bytes());
+    }
+}
+
+fn push_head(out: &mut BytesMut, words: usize) {
+    write!(out, "*{words}\r\n").expect("a buffer takes any text");
+}
+
+fn push_word(out: &mut BytesMut, word: &[u8]) {
+    write!(out, "${}\r\n", word.len()).expect("a buffer takes any text");
+    out.put_slice(word);
+    out.put_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::{push, push_channels};
+
+    #[test]
+    fn commands_are_arrays_of_strings() {
+        let mut out = BytesMut::new();
+        push(&mut out, &[b"PUBLISH", b"shop:r:tea", b"a\r\nb"]);
+        push_channels(&mut out, "SUBSCRIBE", "shop", &["all", "r:caf\u{e9}"]);
+        let expected = "*3\r\n$7\r\nPUBLISH\r\n$10\r\nshop:r:tea\r\n$4\r\na\r\nb\r\n\
+            *3\r\n$9\r\nSUBSCRIBE\r\n$8\r\nshop:all\r\n$12\r\nshop:r:caf\u{e9}\r\n";
+        assert_eq!(out, expected.as_bytes());
+    }
+}

@@ -1,0 +1,168 @@
+//! [`Connection`]: a connection to Redis, which is logged in: bytes out, frames in.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use futures_io::{AsyncRead, AsyncWrite};
+use prism_driver::Transport;
+
+use crate::{
+    command,
+    error::{Lost, Purpose},
+    resp::{Decoder, Frame, Scalars},
+    url::Login,
+};
+
+/// How many bytes are read in a turn. They are passed on before more are read, so they bound what waits in memory; meanwhile
+/// TCP holds Redis back.
+const MAX_TURN: usize = 64 << 10;
+
+/// How many bytes are read at once.
+const MAX_READ: usize = 16 << 10;
+
+/// A buffer that has grown larger than this is not kept.
+const KEPT_BUFFER: usize = 256 << 10;
+
+pub(crate) struct Connection {
+    stream: Box<dyn Transport>,
+    purpose: Purpose,
+    decoder: Decoder,
+    /// What has just been read.
+    chunk: Box<[u8]>,
+    /// What is to be written.
+    out: BytesMut,
+    wants_flush: bool,
+    /// How many bytes may still be read in this turn.
+    turn: usize,
+}
+
+impl Connection {
+    /// Logs in, and checks that the server is a master.
+    pub(crate) async fn open(
+        stream: impl Transport,
+        purpose: Purpose,
+        login: Option<&Login>,
+    ) -> Result<Self, Lost> {
+        let mut opened = Self {
+            stream: Box::new(stream),
+            purpose,
+            decoder: Decoder::default(),
+            chunk: vec![0; MAX_READ].into(),
+            out: BytesMut::new(),
+            wants_flush: false,
+            turn: 0,
+        };
+        let name = match purpose {
+            Purpose::Publish => "prism-publish",
+            Purpose::Subscribe => "prism-subscribe",
+        };
+        let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+        if let Some(Login { user, password }) = login {
+            hello.extend([b"AUTH", user.as_bytes(), password.as_bytes()]);
+        }
+        hello.extend([b"SETNAME".as_slice(), name.as_bytes()]);
+        opened.push(&hello);
+        opened.push(&[b"ROLE"]);
+        let secret = login.map(|login| &*login.password);
+        opened.reply("HELLO", secret).await?;
+        check_role(&opened.reply("ROLE", None).await?)?;
+        Ok(opened)
+    }
+
+    /// Waits for the reply to a command, which is written first.
+    async fn reply(
+        &mut self,
+        command: &'static str,
+        secret: Option<&str>,
+    ) -> Result<Scalars, Lost> {
+        let frame = poll_fn(|cx| {
+            self.start_turn();
+            self.write(cx)?;
+            self.poll_frame(cx)
+        });
+        match frame.await? {
+            Frame::Reply(scalars) => Ok(scalars),
+            Frame::Error(why) => Err(Lost::refused(command, &why, secret)),
+            Frame::Push([kind, ..]) => Err(Lost::unexpected(&kind)),
+        }
+    }
+
+    /// Adds a command, to be written later.
+    pub(crate) fn push(&mut self, words: &[&[u8]]) {
+        command::push(&mut self.out, words);
+    }
+
+    /// Returns where commands are added, to be written later.
+    pub(crate) const fn out(&mut self) -> &mut BytesMut {
+        &mut self.out
+    }
+
+    /// Writes as much as the connection takes.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Lost> {
+        match self.poll_write(cx) {
+            Poll::Ready(Err(error)) => Err(Lost::Io(self.purpose, error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.out.has_remaining() {
+            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.out.advance(count);
+            self.wants_flush = true;
+        }
+        if self.out.capacity() > KEPT_BUFFER {
+            self.out = BytesMut::new();
+        }
+        if self.wants_flush {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.wants_flush = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Allows as many bytes to be read as belong to a turn.
+    pub(crate) const fn start_turn(&mut self) {
+        self.turn = MAX_TURN;
+    }
+
+    /// Returns whether the turn has ended because it was used up, and not because there is nothing to read.
+    pub(crate) const fn used_up_turn(&self) -> bool {
+        self.turn == 0
+    }
+
+    /// Returns the next frame. Pending, without a wakeup, if the turn is used up.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Lost>> {
+        loop {
+            if let Some(frame) = self.decoder.poll_frame()? {
+                return Poll::Ready(Ok(frame));
+            }
+            let len = self.turn.min(MAX_READ);
+            if len == 0 {
+                return Poll::Pending;
+            }
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.chunk[..len]);
+            match ready!(read) {
+                Ok(0) => return Poll::Ready(Err(Lost::Closed(self.purpose))),
+                Ok(count) => {
+                    self.turn -= count;
+                    self.decoder.receive(&self.chunk[..count]);
+                }
+                Err(error) => return Poll::Ready(Err(Lost::Io(self.purpose, error))),
+            }
+        }
+    }
+}
+
+/// Checks the reply to `ROLE`. What is published on a replica does not reach the clients of its master.
+pub(crate) fn check_role([role, ..]: &Scalars) -> Result<(), Lost> {
+    if role == "master" { Ok(()) } else { Err(Lost::not_master(role)) }
+}

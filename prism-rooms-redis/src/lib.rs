@@ -1,0 +1,62 @@
+//! Rooms that span several processes, over Redis or Valkey, on every runtime.
+//!
+//! [`Redis`] is the [`Backplane`](prism_rooms::Backplane) of a [`Cluster`](prism_rooms::Cluster). Give each process one,
+//! with the same URL and the same prefix:
+//!
+//! ```no_run
+//! use prism_rooms::{Cluster, Rooms};
+//! use prism_rooms_redis::Redis;
+//! use prism_tokio::{Connection, Handler, Message, Server, Tokio};
+//!
+//! struct Chat(Rooms);
+//!
+//! impl Handler for Chat {
+//!     async fn on_connect(&self, connection: &Connection) {
+//!         let _ = self.0.join(connection, "lobby"); // until it leaves or ends
+//!     }
+//!
+//!     async fn on_message(&self, _: &Connection, message: Message<'_>) {
+//!         self.0.to("lobby").send(message); // to the members at all processes
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let redis = Redis::new(Tokio, "redis://shop:secret@10.0.0.5/")?.prefix("shop");
+//!     let cluster = Cluster::new(Tokio, redis);
+//!     let chat = Chat(cluster.rooms());
+//!     Server::bind("127.0.0.1:8080").await?.websocket("/ws", chat).serve().await;
+//!     cluster.leave().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! It needs Redis 6 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to set one
+//! up, and what happens when it fails. [What you can rely on in a cluster](prism_rooms::docs::cluster) holds with it.
+//!
+//! # How it works
+//!
+//! A session has two connections, in the cluster's own task: one publishes, and one listens. The commands that are there at
+//! once leave in one write. Up to 64 KiB are read at a time, and delivered before more are read. Each room is a channel, so
+//! a process receives only what its members need, and nothing is stored in Redis.
+//!
+//! RESP3, the protocol of Redis, is implemented here, as far as it is needed. So the crate adds no other crates to your
+//! build, works on each of Prism's runtimes with their own streams, and copies no payload that it has read.
+
+mod command;
+mod connection;
+pub mod docs;
+mod endpoint;
+mod error;
+mod pipeline;
+mod redis;
+mod resp;
+mod session;
+mod url;
+
+pub use crate::{redis::Redis, url::InvalidRedisUrl};
+
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

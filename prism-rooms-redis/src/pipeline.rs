@@ -1,0 +1,142 @@
+//! [`Pipeline`]: a connection to Redis, and the commands that Redis has yet to reply to.
+//!
+//! Redis replies in the order of the commands, and confirms a subscription in its place among the messages. So a message that
+//! comes after the confirmation was published after the subscription. A command for several channels is carried out at once:
+//! no message comes between its confirmations.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, ready},
+};
+
+use prism_rooms::{Channel, Session, Ticket};
+
+use crate::{
+    command,
+    connection::{Connection, check_role},
+    error::Lost,
+    resp::Frame,
+};
+
+pub(crate) struct Pipeline {
+    connection: Connection,
+    unanswered: VecDeque<Asked>,
+    /// Whether one of those is the role.
+    awaits_role: bool,
+}
+
+enum Asked {
+    Role,
+    Publish(Ticket),
+    /// There is one confirmation for each channel.
+    Subscribe {
+        unconfirmed: usize,
+        ticket: Ticket,
+    },
+    Unsubscribe {
+        unconfirmed: usize,
+    },
+}
+
+impl Pipeline {
+    pub(crate) const fn new(connection: Connection) -> Self {
+        Self { connection, unanswered: VecDeque::new(), awaits_role: false }
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        prefix: &str,
+        channel: &Channel,
+        payload: &[u8],
+        ticket: Ticket,
+    ) {
+        let channel = format!("{prefix}:{channel}");
+        self.connection.push(&[b"PUBLISH", channel.as_bytes(), payload]);
+        self.unanswered.push_back(Asked::Publish(ticket));
+    }
+
+    pub(crate) fn subscribe(&mut self, prefix: &str, channels: &[Channel], ticket: Ticket) {
+        command::push_channels(self.connection.out(), "SUBSCRIBE", prefix, channels);
+        self.unanswered.push_back(Asked::Subscribe { unconfirmed: channels.len(), ticket });
+    }
+
+    pub(crate) fn unsubscribe(&mut self, prefix: &str, channels: &[Channel]) {
+        command::push_channels(self.connection.out(), "UNSUBSCRIBE", prefix, channels);
+        self.unanswered.push_back(Asked::Unsubscribe { unconfirmed: channels.len() });
+    }
+
+    /// Asks whether the server is still a master, unless it has not answered that yet.
+    pub(crate) fn ask_role(&mut self) {
+        if !self.awaits_role {
+            self.awaits_role = true;
+            self.connection.push(&[b"ROLE"]);
+            self.unanswered.push_back(Asked::Role);
+        }
+    }
+
+    /// Writes, and reads as much as belongs to a turn. Ready when the connection is lost.
+    pub(crate) fn poll_turn(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<Lost> {
+        if let Err(lost) = self.connection.write(cx) {
+            return Poll::Ready(lost);
+        }
+        self.connection.start_turn();
+        loop {
+            let frame = ready!(self.connection.poll_frame(cx));
+            if let Err(lost) = frame.and_then(|frame| self.handle(frame, session)) {
+                return Poll::Ready(lost);
+            }
+        }
+    }
+
+    /// Returns whether there may be more to read, which is for the next turn.
+    pub(crate) const fn used_up_turn(&self) -> bool {
+        self.connection.used_up_turn()
+    }
+
+    fn handle(&mut self, frame: Frame, session: &Session) -> Result<(), Lost> {
+        match frame {
+            Frame::Push([kind, _, payload]) => match &*kind {
+                b"message" => session.received(payload),
+                b"subscribe" | b"unsubscribe" => return self.confirm(&kind, session),
+                _ => return Err(Lost::unexpected(&kind)),
+            },
+            Frame::Reply(scalars) => match self.unanswered.pop_front() {
+                Some(Asked::Publish(ticket)) => session.done(ticket),
+                Some(Asked::Role) => {
+                    self.awaits_role = false;
+                    check_role(&scalars)?;
+                }
+                _ => return Err(Lost::unexpected(&scalars[0])),
+            },
+            Frame::Error(why) => return Err(Lost::refused(self.oldest_command(), &why, None)),
+        }
+        Ok(())
+    }
+
+    /// Handles the confirmation of one channel.
+    fn confirm(&mut self, kind: &[u8], session: &Session) -> Result<(), Lost> {
+        let Some(Asked::Subscribe { unconfirmed, .. } | Asked::Unsubscribe { unconfirmed }) =
+            self.unanswered.front_mut()
+        else {
+            return Err(Lost::unexpected(kind));
+        };
+        *unconfirmed = unconfirmed.saturating_sub(1);
+        if *unconfirmed == 0
+            && let Some(Asked::Subscribe { ticket, .. }) = self.unanswered.pop_front()
+        {
+            session.done(ticket);
+        }
+        Ok(())
+    }
+
+    /// Returns the name of the command whose reply is next.
+    fn oldest_command(&self) -> &'static str {
+        match self.unanswered.front() {
+            Some(Asked::Role) => "ROLE",
+            Some(Asked::Publish(_)) => "PUBLISH",
+            Some(Asked::Subscribe { .. }) => "SUBSCRIBE",
+            Some(Asked::Unsubscribe { .. }) => "UNSUBSCRIBE",
+            None => "the connection",
+        }
+    }
+}

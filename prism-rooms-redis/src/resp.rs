@@ -1,0 +1,236 @@
+//! [`Decoder`]: finds what Redis says in the bytes that arrive. It reads RESP3, the protocol of Redis since version 6, without I/O.
+//!
+//! A backplane needs little of what Redis says: whether a reply is an error, whether the server is a master, and the three
+//! parts of a message. So a frame is not built as a tree. It is the first three of its scalars, in their order, whatever the
+//! arrays and maps around them:
+//!
+//! ```text
+//!   *3 ($6 master) (:420) (*0)                       Reply  ["master", "420", ""]
+//!   >3 ($7 message) ($11 prism:r:tea) ($5 hello)     Push   ["message", "prism:r:tea", "hello"]
+//! ```
+//!
+//! Each byte is looked at once, and what is kept is what has arrived: a length or a count that a frame claims allocates
+//! nothing.
+
+use std::{fmt, mem, ops::Range};
+
+use bytes::{Bytes, BytesMut};
+
+/// The longest frame: several times as long as the longest message of a cluster.
+const MAX_FRAME: usize = 4 << 20;
+
+/// How deep arrays and maps may be nested. Redis needs four levels, for the modules in its reply to `HELLO`.
+const MAX_DEPTH: usize = 16;
+
+/// How many scalars of a frame are kept.
+const KEPT: usize = 3;
+
+/// The first scalars of a frame. Those that it does not have are empty.
+pub(crate) type Scalars = [Bytes; KEPT];
+
+/// Something that Redis says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// The reply to a command that is refused: why.
+    Error(Bytes),
+    /// The reply to a command.
+    Reply(Scalars),
+    /// What was not asked for, such as a message; and the confirmations of subscriptions.
+    Push(Scalars),
+}
+
+/// The error for bytes that are not a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// A value begins with this byte.
+    Type(u8),
+    /// The length of a string, or the number of elements.
+    Length,
+    /// A string is longer than it says.
+    End,
+    /// Arrays in arrays.
+    TooDeep,
+    TooLong,
+}
+
+/// What has arrived, and how far it is understood.
+#[derive(Default)]
+pub(crate) struct Decoder {
+    buffer: BytesMut,
+    /// Where the next value of the frame begins.
+    at: usize,
+    /// There is no end of a line before this.
+    searched: usize,
+    /// How many values are missing in each of the arrays that have begun.
+    open: Vec<u64>,
+    scalars: [Range<usize>; KEPT],
+    scalar_count: usize,
+}
+
+/// What a line says, without the bytes that may follow it.
+enum Value {
+    /// The line has the whole scalar.
+    Line,
+    /// A string that is not there.
+    Null,
+    /// A string of this length follows.
+    String(usize),
+    /// So many values follow.
+    Values(u64),
+}
+
+impl Decoder {
+    /// Adds what has arrived.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Returns the next frame, if all of it has arrived.
+    pub(crate) fn poll_frame(&mut self) -> Result<Option<Frame>, Malformed> {
+        while let Some(end) = self.poll_value()? {
+            self.at = end;
+            self.searched = end;
+            if self.open.is_empty() {
+                return Ok(Some(self.take_frame()));
+            }
+        }
+        if self.buffer.len() > MAX_FRAME {
+            return Err(Malformed::TooLong);
+        }
+        Ok(None)
+    }
+
+    /// Reads the scalar, or the beginning of an array, at `at`. Returns where the next value begins, if all of it has arrived.
+    fn poll_value(&mut self) -> Result<Option<usize>, Malformed> {
+        let Some(line_end) = self.poll_line()? else { return Ok(None) };
+        let start = self.at + 1;
+        let line = &self.buffer[self.at..line_end - 2];
+        let end = match parse(line, self.open.is_empty())? {
+            Value::Line => {
+                self.keep(start..line_end - 2);
+                line_end
+            }
+            Value::Null => {
+                self.keep(start..start);
+                line_end
+            }
+            Value::String(len) if line_end.saturating_add(len) > MAX_FRAME => {
+                return Err(Malformed::TooLong);
+            }
+            Value::String(len) => {
+                let string_end = line_end + len;
+                let Some(after) = self.buffer.get(string_end..string_end + 2) else {
+                    return Ok(None);
+                };
+                if after != b"\r\n" {
+                    return Err(Malformed::End);
+                }
+                self.keep(line_end..string_end);
+                string_end + 2
+            }
+            Value::Values(count) => {
+                if self.open.len() == MAX_DEPTH {
+                    return Err(Malformed::TooDeep);
+                }
+                self.open.push(count.saturating_add(1)); // with the array itself, which is complete now
+                line_end
+            }
+        };
+        self.complete_value();
+        Ok(Some(end))
+    }
+
+    /// Returns where the line that begins at `at` ends, with its line break; if it has arrived.
+    fn poll_line(&mut self) -> Result<Option<usize>, Malformed> {
+        let searched = self.searched.max(self.at);
+        let Some(found) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') else {
+            self.searched = self.buffer.len();
+            return Ok(None);
+        };
+        self.searched = searched + found; // is found again if the string after the line is not complete
+        match &self.buffer[self.at..self.searched] {
+            [_, .., b'\r'] => Ok(Some(self.searched + 1)),
+            _ => Err(Malformed::End),
+        }
+    }
+
+    /// Keeps a scalar, if it is one of the first.
+    fn keep(&mut self, scalar: Range<usize>) {
+        if let Some(kept) = self.scalars.get_mut(self.scalar_count) {
+            *kept = scalar;
+            self.scalar_count += 1;
+        }
+    }
+
+    /// Closes the arrays of which this was the last value.
+    fn complete_value(&mut self) {
+        while let Some(missing) = self.open.last_mut() {
+            *missing -= 1;
+            if *missing > 0 {
+                return;
+            }
+            self.open.pop();
+        }
+    }
+
+    /// Takes the frame that ends at `at` out of the buffer.
+    fn take_frame(&mut self) -> Frame {
+        let bytes = self.buffer.split_to(mem::take(&mut self.at)).freeze();
+        self.searched = 0;
+        self.scalar_count = 0;
+        let scalars = mem::take(&mut self.scalars).map(|scalar| bytes.slice(scalar));
+        match bytes.first() {
+            Some(b'-' | b'!') => {
+                let [error, ..] = scalars;
+                Frame::Error(error)
+            }
+            Some(b'>') => Frame::Push(scalars),
+            _ => Frame::Reply(scalars),
+        }
+    }
+}
+
+/// Parses a line, without its line break. A push cannot be in another value.
+fn parse(line: &[u8], is_first: bool) -> Result<Value, Malformed> {
+    let [kind, rest @ ..] = line else { return Err(Malformed::End) };
+    match kind {
+        b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => Ok(Value::Line),
+        b'$' | b'!' | b'=' => Ok(match parse_length(rest)? {
+            Some(len) => Value::String(usize::try_from(len).map_err(|_| Malformed::TooLong)?),
+            None => Value::Null,
+        }),
+        b'*' | b'~' => Ok(Value::Values(parse_length(rest)?.unwrap_or(0))),
+        b'>' if is_first => Ok(Value::Values(parse_length(rest)?.ok_or(Malformed::Length)?)),
+        b'%' => {
+            let pairs = parse_length(rest)?.ok_or(Malformed::Length)?;
+            Ok(Value::Values(pairs.checked_mul(2).ok_or(Malformed::Length)?))
+        }
+        _ => Err(Malformed::Type(*kind)),
+    }
+}
+
+/// Parses a length or a count; `None` for -1, which stands for nothing.
+fn parse_length(digits: &[u8]) -> Result<Option<u64>, Malformed> {
+    if digits == b"-1" {
+        return Ok(None);
+    }
+    if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed::Length);
+    }
+    Ok(Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))))
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type(byte) => write!(f, "the byte {byte:#04x} begins no value of RESP3"),
+            Self::Length => f.write_str("a length is not a number"),
+            Self::End => f.write_str("a line or a string does not end as it should"),
+            Self::TooDeep => write!(f, "more than {MAX_DEPTH} arrays in each other"),
+            Self::TooLong => write!(f, "a message of more than {} MiB", MAX_FRAME >> 20),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! [`serve`]: a session of a cluster over two connections to Redis. One publishes, the other listens: Redis closes the
+//! connection of a client that does not listen fast enough, and publishing goes on meanwhile.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_lite::future::{or, try_zip};
+use prism_driver::Network;
+use prism_rooms::{Command, Session};
+
+use crate::{
+    endpoint::Endpoint,
+    error::{Lost, Purpose},
+    pipeline::Pipeline,
+};
+
+/// How long opening both connections may take. The cluster waits for 2 s, and would not say why it does not go on.
+const MAX_OPENING: Duration = Duration::from_millis(1800);
+
+/// How often a server is asked whether it is still a master. A server that has become a replica goes on to accept what is
+/// published, but passes it on to its own clients only.
+const ROLE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Serves a session until one of its connections is lost, and returns why it was.
+pub(crate) async fn serve<N: Network>(
+    endpoint: &Endpoint<N>,
+    prefix: &str,
+    session: &Session,
+) -> Lost {
+    let late = async {
+        endpoint.runtime.sleep(MAX_OPENING).await;
+        Err(Lost::TimedOut)
+    };
+    let opened = try_zip(
+        endpoint.open(Purpose::Publish, MAX_OPENING),
+        endpoint.open(Purpose::Subscribe, MAX_OPENING),
+    );
+    let (publisher, subscriber) = match or(late, opened).await {
+        Ok((publisher, subscriber)) => (Pipeline::new(publisher), Pipeline::new(subscriber)),
+        Err(lost) => return lost,
+    };
+    session.connected();
+    let serving = Serving {
+        endpoint,
+        prefix,
+        session,
+        publisher,
+        subscriber,
+        commands: Box::pin(session.next()),
+        role_is_due: Box::pin(endpoint.runtime.sleep(ROLE_INTERVAL)),
+    };
+    serving.await
+}
+
+/// A session whose connections are open. Ready when one of them is lost.
+struct Serving<'a, N: Network> {
+    endpoint: &'a Endpoint<N>,
+    prefix: &'a str,
+    session: &'a Session,
+    publisher: Pipeline,
+    subscriber: Pipeline,
+    commands: Pin<Box<dyn Future<Output = Vec<Command>> + Send + 'a>>,
+    role_is_due: Pin<Box<N::Sleep>>,
+}
+
+impl<N: Network> Serving<'_, N> {
+    /// Adds a command to the bytes that a connection writes. All that are there at once leave in one write.
+    fn add(&mut self, command: Command) {
+        let prefix = self.prefix;
+        match command {
+            Command::Subscribe { channels, ticket } => {
+                self.subscriber.subscribe(prefix, &channels, ticket);
+            }
+            Command::Unsubscribe { channels } => self.subscriber.unsubscribe(prefix, &channels),
+            Command::Publish { channel, payload, ticket } => {
+                self.publisher.publish(prefix, &channel, &payload, ticket);
+            }
+        }
+    }
+}
+
+impl<N: Network> Future for Serving<'_, N> {
+    type Output = Lost;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Lost> {
+        let this = &mut *self;
+        while this.role_is_due.as_mut().poll(cx).is_ready() {
+            this.publisher.ask_role();
+            this.subscriber.ask_role();
+            this.role_is_due.set(this.endpoint.runtime.sleep(ROLE_INTERVAL));
+        }
+        while let Poll::Ready(commands) = this.commands.as_mut().poll(cx) {
+            commands.into_iter().for_each(|command| this.add(command));
+            this.commands = Box::pin(this.session.next());
+        }
+        let publisher = this.publisher.poll_turn(this.session, cx);
+        let subscriber = this.subscriber.poll_turn(this.session, cx);
+        if let Poll::Ready(lost) = subscriber {
+            return Poll::Ready(lost);
+        }
+        if publisher.is_pending()
+            && (this.publisher.used_up_turn() || this.subscriber.used_up_turn())
+        {
+            this.endpoint.runtime.yield_to_others(cx.waker());
+        }
+        publisher
+    }
+}
