@@ -1,0 +1,81 @@
+//! Clusters over real Redis and Valkey servers. Each scenario runs on each runtime with Redis, and on tokio with Valkey.
+//!
+//! `.ci/install` installs the servers. A scenario whose server is missing is not tested, and says so.
+
+#[allow(dead_code, reason = "the suite uses more of it")]
+#[path = "../suite/support/authority.rs"]
+mod authority;
+mod logins;
+mod messages;
+mod node;
+mod outages;
+#[path = "../runtimes/mod.rs"]
+mod runtimes;
+mod strange_servers;
+mod tls;
+
+use std::{path::PathBuf, time::Duration};
+
+use prism_tests::redis_server::Kind;
+
+/// How long a scenario may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Makes tests of scenarios, which are functions that are generic over the runtime and take the program of the server.
+macro_rules! scenarios {
+    ($($file:ident: $($scenario:ident)*;)*) => {
+        scenarios! { @on tokio_redis tokio Redis $($file: $($scenario)*;)* }
+        scenarios! { @on smol_redis smol Redis $($file: $($scenario)*;)* }
+        scenarios! { @on async_std_redis async_std Redis $($file: $($scenario)*;)* }
+        scenarios! { @on tokio_valkey tokio Valkey $($file: $($scenario)*;)* }
+    };
+    (@on $module:ident $runtime:ident $kind:ident $($file:ident: $($scenario:ident)*;)*) => {
+        mod $module {
+            $($(
+                #[test]
+                fn $scenario() {
+                    super::run(super::Kind::$kind, |program| {
+                        let scenario = super::$file::$scenario::<super::runtimes::$runtime::Network>(program);
+                        super::runtimes::$runtime::block_on(super::LIMIT, scenario);
+                    });
+                }
+            )*)*
+        }
+    };
+}
+
+fn run(kind: Kind, scenario: impl FnOnce(PathBuf)) {
+    if let Some(program) = kind.find() {
+        scenario(program);
+    }
+}
+
+scenarios! {
+    logins:
+        a_wrong_password_is_reported
+        a_user_needs_four_commands_and_the_channels_of_its_prefix
+        a_user_without_the_channels_is_told_so
+        a_user_without_a_command_is_told_so;
+    messages:
+        members_of_two_nodes_talk
+        prefixes_keep_clusters_apart
+        the_longest_messages_arrive
+        many_messages_arrive_once_and_in_order;
+    outages:
+        a_replica_is_no_backplane
+        a_server_that_becomes_a_replica_is_left
+        thousands_of_rooms_are_subscribed_to_again
+        a_server_that_restarts_empty_is_used_again
+        a_server_that_stalls_is_noticed;
+    strange_servers:
+        a_server_that_is_too_old_is_named
+        another_protocol_is_refused
+        a_server_that_says_nothing_is_not_waited_for
+        a_message_without_end_is_cut
+        replies_that_were_not_asked_for_are_refused;
+}
+
+// The Valkey that `.ci/install` installs has no TLS.
+scenarios! { @on tokio_tls tokio Redis tls: messages_are_encrypted; }
+scenarios! { @on smol_tls smol Redis tls: messages_are_encrypted; }
+scenarios! { @on async_std_tls async_std Redis tls: messages_are_encrypted; }

@@ -1,0 +1,130 @@
+//! Servers that are replicas, that close connections, restart or stall.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use prism_driver::Connection;
+use prism_rooms::ClusterEvent;
+use prism_tests::redis_server::RedisServer;
+
+use crate::node::{Net, Node, next, pause, two_nodes};
+
+/// Within what time all works again once the server answers.
+const RECOVERY: Duration = Duration::from_secs(10);
+
+pub(crate) async fn a_replica_is_no_backplane<N: Net>(program: PathBuf) {
+    let master = RedisServer::start(program.clone(), &[]);
+    let of_master = format!("127.0.0.1 {}", master.address().port());
+    let replica = RedisServer::start(program, &["--replicaof", &of_master]);
+    let node = Node::on::<N>(&replica).await;
+    let reason = node.connect_failed().await;
+    assert_eq!(reason, "the server's role is \"slave\"; expected \"master\"");
+}
+
+pub(crate) async fn a_server_that_becomes_a_replica_is_left<N: Net>(program: PathBuf) {
+    let master = RedisServer::start(program.clone(), &[]);
+    let demoted = RedisServer::start(program, &[]);
+    let node = Node::on::<N>(&demoted).await;
+    node.connected().await;
+    let port = master.address().port().to_string();
+    demoted.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let began = Instant::now();
+    let reason = node.disconnected().await;
+    assert_eq!(reason, "the server's role is \"slave\"; expected \"master\"");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    demoted.command(&["REPLICAOF", "NO", "ONE"]);
+    node.connected().await;
+}
+
+/// How many rooms there are: a batch of subscriptions has 512.
+const ROOMS: usize = 2_000;
+
+/// Lets the connection join many rooms, and waits until they are reached.
+async fn join_all(node: &Node, connection: &Connection) {
+    for room in 0..ROOMS {
+        node.rooms.join(connection, &format!("room {room}")).expect("room");
+    }
+    all_reached(node).await;
+}
+
+async fn all_reached(node: &Node) {
+    for room in 0..ROOMS {
+        assert!(node.rooms.reached(&format!("room {room}")).await);
+    }
+}
+
+pub(crate) async fn thousands_of_rooms_are_subscribed_to_again<N: Net>(program: PathBuf) {
+    let (redis, here, there) = two_nodes::<N>(program).await;
+    let member = there.join::<N>("tea").await;
+    let id = there.rooms.members("tea")[0];
+    let connection = there.rooms.one(id).expect("the member");
+    join_all(&there, &connection).await;
+    assert_eq!(redis.channels(), ROOMS + 4, "with `all`, `tea`, and one for each node");
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    let began = Instant::now();
+    for node in [&here, &there] {
+        let reason = node.disconnected().await;
+        assert_eq!(reason, "Redis closed the connection that listens");
+        node.connected().await;
+    }
+    all_reached(&there).await;
+    assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
+    for room in 0..ROOMS {
+        here.rooms.to(&format!("room {room}")).send(room.to_string());
+    }
+    for room in 0..ROOMS {
+        assert_eq!(next(&member).await, room.to_string());
+    }
+    assert_eq!(there.cluster.counts().missed, 0);
+}
+
+pub(crate) async fn a_server_that_restarts_empty_is_used_again<N: Net>(program: PathBuf) {
+    let (mut redis, here, there) = two_nodes::<N>(program).await;
+    let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    redis.kill();
+    here.disconnected().await;
+    here.event(|event| {
+        matches!(event, ClusterEvent::ConnectFailed { reason }
+        if reason.starts_with("Redis cannot be reached: "))
+    })
+    .await;
+    redis.start_again();
+    let began = Instant::now();
+    here.connected().await;
+    there.connected().await;
+    assert!(here.rooms.reached("tea").await && there.rooms.reached("tea").await);
+    ann.send("hello again").await.expect("an open connection");
+    assert_eq!(next(&ben).await, "hello again");
+    assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
+}
+
+pub(crate) async fn a_server_that_stalls_is_noticed<N: Net>(program: PathBuf) {
+    let (redis, here, there) = two_nodes::<N>(program).await;
+    let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    let eve = here.join::<N>("tea").await;
+    redis.pause();
+    ann.send("just us").await.expect("an open connection");
+    assert_eq!(next(&eve).await, "just us", "the server is not needed for that");
+    let began = Instant::now();
+    let reason = here.disconnected().await;
+    assert_eq!(reason, "what was published did not come back in time");
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    there.disconnected().await;
+    redis.resume();
+    let began = Instant::now();
+    while !(here.cluster.counts().connected && there.cluster.counts().connected) {
+        pause::<N>().await;
+    }
+    assert!(here.rooms.reached("tea").await && there.rooms.reached("tea").await);
+    assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
+    ann.send("hello again").await.expect("an open connection");
+    loop {
+        // Redis may have read the first message before it was paused, or have read it from a connection that has ended.
+        match next(&ben).await.as_str() {
+            "just us" => {}
+            text => break assert_eq!(text, "hello again"),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `rediss://`.
+
+use std::path::PathBuf;
+
+use prism_driver::tls::TlsClient;
+use prism_tests::redis_server::RedisServer;
+
+use crate::{
+    authority::Authority,
+    node::{Net, Node, next, redis_at},
+};
+
+pub(crate) async fn messages_are_encrypted<N: Net>(program: PathBuf) {
+    let authority = Authority::new();
+    let (certificate, key) = authority.save("redis", &authority.issue("127.0.0.1"));
+    let ca = authority.file();
+    let [certificate, key, ca_file] =
+        [&certificate, &key, &ca].map(|path| path.to_str().expect("a path"));
+    let tls_port =
+        (32_000..32_700).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let tls_port = tls_port.expect("a free port");
+    let arguments = [
+        "--tls-port",
+        &tls_port.to_string(),
+        "--tls-cert-file",
+        certificate,
+        "--tls-key-file",
+        key,
+        "--tls-ca-cert-file",
+        ca_file,
+        "--tls-auth-clients",
+        "no",
+    ];
+    let _redis = RedisServer::start(program, &arguments);
+    let url = format!("rediss://127.0.0.1:{tls_port}");
+    let trusting = || {
+        let tls = TlsClient::trusting_pem_file(&ca).expect("an authority");
+        redis_at::<N>(&url).tls(tls)
+    };
+    let here = Node::start::<N>(trusting()).await;
+    let there = Node::start::<N>(trusting()).await;
+    here.meet(&there).await;
+    let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    let text = "x".repeat(1 << 20);
+    ann.send(text.as_str()).await.expect("an open connection");
+    assert_eq!(next(&ben).await, text);
+
+    let other = TlsClient::trusting_pem_file(Authority::new().file()).expect("an authority");
+    let node = Node::start::<N>(redis_at::<N>(&url).tls(other)).await;
+    let reason = node.connect_failed().await;
+    assert!(reason.contains("127.0.0.1") && reason.contains("trust"), "{reason}");
+}

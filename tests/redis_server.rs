@@ -1,0 +1,203 @@
+//! [`RedisServer`]: a Redis or Valkey server of a scenario's own, on a free port of 127.0.0.1, which keeps nothing.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{self, Command},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use crate::subprocess::Subprocess;
+
+/// How long the server may take to reply.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where servers listen: not where the system takes the ports of clients from. A client that tries to connect to such a
+/// port while nobody listens there may be given the same port, and so be connected to itself.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Which program a scenario runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `redis-server`: on the path, or where `.ci/install` puts it.
+    Redis,
+    /// `valkey-server`, likewise.
+    Valkey,
+}
+
+/// A server. It is killed when this is dropped.
+pub struct RedisServer {
+    program: PathBuf,
+    arguments: Vec<String>,
+    port: u16,
+    folder: PathBuf,
+    process: Option<Subprocess>,
+}
+
+impl Kind {
+    /// Returns the program. If there is none, says so, and returns `None`, with which the scenario is over.
+    ///
+    /// # Panics
+    /// If there is none, and the environment has `PRISM_TESTS_ALL`.
+    #[must_use]
+    pub fn find(self) -> Option<PathBuf> {
+        let name = match self {
+            Self::Redis => "redis-server",
+            Self::Valkey => "valkey-server",
+        };
+        let path = env::var_os("PATH").unwrap_or_default();
+        let program = env::current_exe().expect("the path of this program");
+        let installed = program.ancestors().map(|folder| folder.join("ci"));
+        let found = env::split_paths(&path).chain(installed).map(|folder| folder.join(name));
+        let found = found.into_iter().find(|program| program.is_file());
+        if found.is_none() {
+            assert!(env::var_os("PRISM_TESTS_ALL").is_none(), "{name} is missing: see .ci/install");
+            eprintln!("NOT TESTED: {name} is missing");
+        }
+        found
+    }
+}
+
+impl RedisServer {
+    /// Starts a server on a free port. `arguments` are those of its command line, such as `--requirepass secret`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(program: PathBuf, arguments: &[&str]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let folder = env::temp_dir().join(format!("prism-redis-{}-{number}", process::id()));
+        fs::create_dir(&folder).expect("a folder of its own");
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let mut server = Self { program, arguments, port: 0, folder, process: None };
+        for _ in 0..20 {
+            server.port = free_port();
+            if server.try_start() {
+                return server;
+            }
+        }
+        panic!("the server does not start");
+    }
+
+    fn try_start(&mut self) -> bool {
+        let mut command = Command::new(&self.program);
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
+        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"]);
+        command.arg(&self.folder).args(&self.arguments);
+        let process = Subprocess::start(&mut command);
+        while let Ok(line) = process.next_line() {
+            if line.contains("Ready to accept connections") {
+                self.process = Some(process);
+                return true;
+            }
+        }
+        false // such as when somebody else has taken the port meanwhile
+    }
+
+    /// Starts the server again after [`kill`](Self::kill), on the same port, with nothing in it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_again(&mut self) {
+        assert!(self.try_start(), "the server does not start again");
+    }
+
+    /// Kills the server.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Stops the server as SIGSTOP does: its connections stay open, and nothing moves.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.process.as_ref().expect("a server that runs").signal(signal);
+    }
+
+    /// Returns the server's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Returns the server's URL, with this user and password, such as `ann:secret@`.
+    #[must_use]
+    pub fn url(&self, login: &str) -> String {
+        format!("redis://{login}{}/", self.address())
+    }
+
+    /// Sends a command to the server, as the user `default`, and returns its reply: one line for each value.
+    ///
+    /// # Panics
+    /// If the server does not reply.
+    pub fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
+        let mut stream = TcpStream::connect(self.address()).expect("a server that listens");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            let word = word.as_ref().to_str().expect("text");
+            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        stream.write_all(command.as_bytes()).expect("a server that reads");
+        let mut reply = String::new();
+        read_reply(&mut BufReader::new(stream), &mut reply);
+        reply
+    }
+
+    /// Returns how many channels have subscribers.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.command(&["PUBSUB", "CHANNELS"]).lines().count()
+    }
+}
+
+/// Adds the values of a reply, each with a line break.
+fn read_reply(stream: &mut impl BufRead, reply: &mut String) {
+    let mut line = String::new();
+    stream.read_line(&mut line).expect("a reply");
+    let line = line.trim_end();
+    let number = || line[1..].parse::<usize>();
+    match line.as_bytes().first() {
+        Some(b'*') => (0..number().expect("a count")).for_each(|_| read_reply(stream, reply)),
+        Some(b'$') => {
+            let mut text = vec![0; number().expect("a length") + 2];
+            stream.read_exact(&mut text).expect("the whole reply");
+            reply.push_str(&String::from_utf8_lossy(&text[..text.len() - 2]));
+            reply.push('\n');
+        }
+        _ => {
+            reply.push_str(line);
+            reply.push('\n');
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(PORTS);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.process = None;
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
