@@ -192,7 +192,7 @@ fn closing_a_room_closes_its_members() {
     let rooms = fixture.rooms.clone();
     let closed =
         rooms.to("tea").except(ann.id()).close(CloseCode::GOING_AWAY, "the kettle is empty");
-    assert_eq!(closed, 1);
+    assert_eq!(closed.here, 1);
     match block_on(ben_socket.recv()) {
         Err(Disconnect::Peer { code: CloseCode::GOING_AWAY, reason }) => {
             assert_eq!(reason, "the kettle is empty");
