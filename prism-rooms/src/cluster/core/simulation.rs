@@ -4,7 +4,14 @@
 //! or lose a subscription, what is published is lost or repeated, and nodes crash, leave, or are cut off. Then all faults
 //! end. After half a minute the nodes have to agree with the model.
 
-use std::{ops::Range, panic, time::Duration};
+use std::{
+    num::NonZero,
+    ops::Range,
+    panic,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
 
 use fastrand::Rng;
 
@@ -36,16 +43,29 @@ fn a_hundred_thousand_schedules_match_the_model() {
 }
 
 fn check(seeds: Range<u64>) {
-    let mut faults = world::Happened::default();
-    for seed in seeds.clone() {
-        match panic::catch_unwind(|| run(seed)) {
-            Ok(happened) => faults += happened,
-            Err(panic) => {
-                eprintln!("PRISM_SEED={seed}");
-                panic::resume_unwind(panic);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicU64::new(seeds.start);
+    let check_next = || {
+        let mut faults = world::Happened::default();
+        while let Some(seed) = Some(next.fetch_add(1, Relaxed)).filter(|seed| seeds.contains(seed))
+        {
+            match panic::catch_unwind(|| run(seed)) {
+                Ok(happened) => faults += happened,
+                Err(panic) => {
+                    eprintln!("PRISM_SEED={seed}");
+                    panic::resume_unwind(panic);
+                }
             }
         }
-    }
+        faults
+    };
+    let mut faults = world::Happened::default();
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(check_next)).collect();
+        for thread in threads {
+            faults += thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        }
+    });
     let schedules = (seeds.end - seeds.start) as usize;
     if schedules >= 1000 {
         assert!(faults.is_thorough(schedules), "the schedules are too tame: {faults:?}");
