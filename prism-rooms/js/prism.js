@@ -171,7 +171,7 @@ export class Client extends Emitter {
   }
 
   _receive(data) {
-    this._heard();
+    if (this.state === 'open') this._heard();
     let message;
     try { message = JSON.parse(data); } catch { return; }
     const room = this._rooms.get(message?.room);
@@ -191,6 +191,7 @@ export class Client extends Emitter {
     Object.assign(this, { person, connection });
     this._stable = setTimeout(() => { this._failures = 0; }, STABLE);
     for (const room of this._rooms.values()) room._join();
+    this._heard();
     this._become('open');
   }
 

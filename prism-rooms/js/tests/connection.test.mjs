@@ -94,6 +94,16 @@ test('an attempt that is not answered is given up after 10 s', async () => {
   assert.deepEqual([events.at(-1).state, events.at(-1).reason], ['waiting', 'timeout']);
 });
 
+test('a server that says something else than a welcome is given up as well', async () => {
+  const { client } = open();
+  for (let time = 0; time < 9; time++) {
+    await pass(1_000);
+    await sockets[0].says({ type: 'hello' });
+  }
+  await pass(1_000);
+  assert.equal(client.state, 'waiting');
+});
+
 test('what a socket does that was given up does not matter', async () => {
   const { client } = open();
   await pass(10_000);
