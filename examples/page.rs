@@ -8,6 +8,7 @@ pub(crate) fn file(request: Request) -> Reply {
     let (content_type, text) = match request.param("file") {
         Some("style.css") => ("text/css; charset=utf-8", include_str!("page/style.css")),
         Some("script.js") => ("text/javascript; charset=utf-8", include_str!("page/script.js")),
+        Some("socket.js") => ("text/javascript; charset=utf-8", include_str!("page/socket.js")),
         Some("logo.svg") => ("image/svg+xml", include_str!("page/logo.svg")),
         _ => return Reply::new(404),
     };

@@ -1,6 +1,5 @@
 'use strict';
-// What chat.html, login.html and rooms.html share: the connection, and the list of messages.
-// The script of a page has the functions `opened`, `received` and `lost`, and sends the messages.
+// What chat.html, login.html and rooms.html share: how they show the state of their connection, and the list of messages.
 
 const $ = selector => document.querySelector(selector);
 const [state, offline, why, retry, name, log, list, newer, say, message, send] =
@@ -28,50 +27,23 @@ function refused({ code, reason }) {
   return reason && (code === 1000 || code === 1008 || code >= 3000) ? `${what}: ${reason}` : what;
 }
 
-let socket, openedAt = 0, tries = 0, nextTry = 0, ticking;
-let refusal = ''; // why there are no more tries
-
-function connect() {
-  clearInterval(ticking);
-  nextTry = 0;
-  show();
-  socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`);
-  socket.onopen = () => { openedAt = Date.now(); refusal = ''; show(); opened(); };
-  socket.onmessage = ({ data }) => received(data);
-  socket.onclose = event => {
-    refusal = refused(event);
-    // Only a connection that lasted resets the back-off. Jitter keeps clients from reconnecting all at once.
-    if (openedAt && Date.now() - openedAt > 5000) tries = 0;
-    nextTry = Date.now() + Math.min(15000, 500 * 2 ** tries++) * (0.5 + Math.random() / 2);
-    if (openedAt) lost(refusal ? 'The server closed the connection' : 'The connection was lost', event);
-    openedAt = 0;
-    if (!refusal) ticking = setInterval(tick, 100);
-    show();
-  };
-}
-
-function tick() { if (Date.now() < nextTry) show(); else connect(); }
-
-function isOpen() { return socket?.readyState === WebSocket.OPEN; }
+/** What the page knows of its connection. */
+const connection = { isOpen: false, refusal: '', tries: 0, nextTry: 0 };
 
 function write(element, text) { if (element.textContent !== text) element.textContent = text; }
 
 /** Shows the state of the connection, and when the next try is. The first two tries come within a second: they are not worth a bar. */
 function show() {
-  write(state, isOpen() ? 'Connected' : refusal || (tries > 2 ? 'Offline' : tries ? 'Reconnecting' : 'Connecting')); // a screen reader reads it out
-  state.classList.toggle('open', isOpen());
-  send.disabled = !isOpen();
-  if (isOpen() && document.activeElement === retry) message.focus();
-  offline.hidden = isOpen() || !refusal && tries < 3;
+  const { isOpen, refusal, tries, nextTry } = connection;
+  write(state, isOpen ? 'Connected' : refusal || (tries > 2 ? 'Offline' : tries ? 'Reconnecting' : 'Connecting')); // a screen reader reads it out
+  state.classList.toggle('open', isOpen);
+  send.disabled = !isOpen;
+  if (isOpen && document.activeElement === retry) message.focus();
+  offline.hidden = isOpen || !refusal && tries < 3;
   const left = Math.ceil((nextTry - Date.now()) / 1000);
   write(why, refusal || `Offline, next try ${left > 0 ? `in ${left} s` : 'now'}`);
   write(retry, refusal ? 'Connect again' : 'Try now');
 }
-
-function tryNow() { if (socket.readyState === WebSocket.CLOSED) connect(); }
-
-retry.addEventListener('click', tryNow);
-addEventListener('online', () => { if (!refusal) tryNow(); });
 
 // ---- the messages: all input is inserted as text, never as HTML ---------------------------------------------------------
 
@@ -144,7 +116,7 @@ newer.addEventListener('click', () => { toEnd(); log.focus(); });
 function written() {
   const text = message.value.trim();
   message.setCustomValidity(text.length > MAX_LEN ? `A message has at most ${MAX_LEN} characters. This one has ${text.length}.` : '');
-  return isOpen() && message.reportValidity() ? text : '';
+  return connection.isOpen && message.reportValidity() ? text : '';
 }
 
 message.addEventListener('keydown', event => {

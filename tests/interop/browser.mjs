@@ -191,7 +191,7 @@ async function twoPeople(browser) {
     await sees(ann.page, 'Ben left');
     const id = await ann.page.evaluate('me');
     await ann.page.evaluate('socket.close()'); // and comes back with another id
-    await ann.page.waitForFunction(id => me !== id && isOpen(), id);
+    await ann.page.waitForFunction(id => me !== id && connection.isOpen, id);
     await ben.page.evaluate('restore()');
     await connected(ben.page);
     await says(ann.page, 'I am another connection now');
@@ -211,7 +211,7 @@ async function twoPeople(browser) {
   await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, '', (1 << 20) + 1));
   await check('a message that was pending when the connection was lost is reported', async () => {
     // Sent and closed in one turn of the event loop, so that the server cannot answer.
-    await ann.page.evaluate(`message.value = 'one: two'; say.requestSubmit(); tries = 0; socket.close()`);
+    await ann.page.evaluate(`message.value = 'one: two'; say.requestSubmit(); connection.tries = 0; socket.close()`);
     await sees(ann.page, 'This may not have arrived: one: two');
     await connected(ann.page);
   });

@@ -32,13 +32,18 @@ async function withClosingServer(page, run) {
   await page.evaluate(port => {
     const Original = WebSocket;
     made = 0; // connections
-    WebSocket = class extends Original { constructor() { super(`ws://127.0.0.1:${port}/${ending}`); made++; } };
+    last = undefined; // of them
+    WebSocket = class extends Original { constructor() { super(`ws://127.0.0.1:${port}/${ending}`); made++; last = this; } };
     closeWith = path => {
+      globalThis.client?.close();
+      ending = path;
+      made = connection.tries = 0;
+      if (globalThis.client) return client.open();
       clearInterval(ticking);
       socket.onopen = socket.onclose = null;
-      if (isOpen()) socket.close();
-      ending = path;
-      tries = made = openedAt = 0;
+      socket.close();
+      connection.isOpen = false;
+      openedAt = 0;
       connect();
     };
     restore = () => { WebSocket = Original; };
@@ -47,7 +52,7 @@ async function withClosingServer(page, run) {
   await page.evaluate('restore()');
   await page.getByRole('button', { name: /Connect again|Try now/ }).click();
   await page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
-  await page.evaluate('tries = 0');
+  await page.evaluate('connection.tries = 0');
   server.close();
 }
 
@@ -69,13 +74,13 @@ export async function staysClosed({ page, context }) {
     await closeWith(page, 4003, 'W'.repeat(120));
     await fits(page, 'refused');
     await again.click();
-    await page.waitForFunction('made === 2 && socket.readyState === WebSocket.CLOSED');
+    await page.waitForFunction('made === 2 && last.readyState === WebSocket.CLOSED');
   });
   await again.waitFor({ state: 'hidden' });
   await context.close();
 }
 
-/** Asserts that the page tries again after failures that may pass, and waits longer each time. */
+/** Asserts that a page without prism.js tries again after failures that may pass, and waits longer each time. */
 export async function triesAgain(page) {
   await withClosingServer(page, async () => {
     for (const code of FAILURES) {
@@ -86,7 +91,7 @@ export async function triesAgain(page) {
         const waits = [];
         while (waits.length < 7) {
           await new Promise(resolve => socket.addEventListener('close', resolve));
-          waits.push(nextTry - Date.now());
+          waits.push(connection.nextTry - Date.now());
           if (waits.length < 7) tryNow();
         }
         return waits;
@@ -100,7 +105,7 @@ export async function triesAgain(page) {
 
 /** Asserts that the page says why this server has closed a connection that has sent a message of the given length. */
 export async function sentTooMuch(page, room, length) {
-  await page.evaluate(line => socket.send(line), room + 'x'.repeat(length));
+  await page.evaluate(line => (globalThis.client?._socket ?? socket).send(line), room + 'x'.repeat(length));
   await page.locator('#offline').getByText('The last message was too long for the server', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Connect again' }).click();
   await page.getByRole('status').getByText('Connected', { exact: true }).waitFor();

@@ -114,10 +114,13 @@ export async function offline(page) {
   // From now on, the server refuses the page's connections. As many tries as these make it wait for seconds.
   await page.evaluate(`{
     const Original = WebSocket;
-    WebSocket = class extends Original { constructor(url) { super(url.replace(/ws$/, 'nothing')); } };
-    restore = () => { WebSocket = Original; };
-    tries = 5; openedAt = Date.now();
-    socket.close();
+    WebSocket = class extends Original { constructor(url) { super(url.split('/ws')[0] + '/nothing'); } };
+    const { random } = Math;
+    Math.random = () => 0.9; // or there may be no time to count down
+    restore = () => { WebSocket = Original; Math.random = random; };
+    connection.tries = 5;
+    if (globalThis.client) { client._failures = 5; client._socket.close(); }
+    else { openedAt = Date.now(); socket.close(); }
   }`);
   const waits = () => page.getByText(/^Offline, next try in \d+ s$/);
   await waits().waitFor();
@@ -125,13 +128,13 @@ export async function offline(page) {
   const first = await seconds();
   await fits(page, 'offline');
   await page.waitForFunction(first => parseInt(document.querySelector('#why').textContent.match(/\d+/)) < first, first);
-  const before = await page.evaluate('tries');
+  const before = await page.evaluate('connection.tries');
   await page.getByRole('button', { name: 'Try now' }).click(); // is refused
-  await page.waitForFunction(before => tries > before, before);
+  await page.waitForFunction(before => connection.tries > before, before);
   await waits().waitFor();
   await page.evaluate('restore()');
   await page.getByRole('button', { name: 'Try now' }).click();
   await page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
   await waits().waitFor({ state: 'hidden' });
-  await page.evaluate('tries = 0');
+  await page.evaluate('connection.tries = 0');
 }

@@ -136,7 +136,7 @@ async function twoPeople(browser) {
   });
   await check('a message that was pending when the connection was lost is reported, and the page reconnects', async () => {
     // Sent and closed in one turn of the event loop, so that the server cannot answer.
-    await ann.page.evaluate(`message.value = 'one: two'; say.requestSubmit(); tries = 0; socket.close()`);
+    await ann.page.evaluate(`message.value = 'one: two'; say.requestSubmit(); connection.tries = 0; socket.close()`);
     await sees(ann.page, 'The connection was lost');
     await sees(ann.page, 'This may not have arrived: one: two');
     await sees(ann.page, 'Connected again');
@@ -147,7 +147,7 @@ async function twoPeople(browser) {
   await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
   await check('when the session has ended, the page asks to log in again, and hides the chat', async () => {
     await ben.context.clearCookies();
-    await ben.page.evaluate('tries = 0; socket.close()');
+    await ben.page.evaluate('connection.tries = 0; socket.close()');
     await asksToLogIn(ben.page);
     assert(await ben.page.getByLabel('Your name').inputValue() === 'Ben', 'the name is not remembered');
     await ben.page.getByRole('button', { name: 'Log in' }).click();

@@ -5,16 +5,13 @@
 //
 // ROOMS is the program of the example, which this script starts and stops.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
-import { sentTooMuch, staysClosed, triesAgain } from './closing.mjs';
+import { sentTooMuch, staysClosed } from './closing.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
 import { connected, log, says, sees } from './page.mjs';
-import { bareClient } from './rooms_client.mjs';
-import { commands } from './rooms_commands.mjs';
+import { visitor } from './rooms_client.mjs';
+import { RoomsServer } from './rooms_server.mjs';
 
 const [, , program, address] = process.argv;
 if (!address) {
@@ -22,22 +19,7 @@ if (!address) {
   process.exit(2);
 }
 
-// ---- the server ---------------------------------------------------------------------------------------------------------
-
-let server;
-
-async function start() {
-  server = spawn(program, [address], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = await once(createInterface(server.stdout), 'line');
-  assert(line.includes('listening on'), line);
-}
-
-async function stop() {
-  if (server.exitCode !== null || server.signalCode !== null) throw new Error('the server ended by itself');
-  const ended = once(server, 'exit');
-  server.kill('SIGKILL');
-  await ended;
-}
+const server = new RoomsServer(program, address);
 
 // ---- the people ---------------------------------------------------------------------------------------------------------
 
@@ -47,6 +29,7 @@ async function person(browser, name) {
   context.setDefaultTimeout(10_000);
   const page = await open(context);
   await connected(page);
+  await is(here(page, await page.getByLabel('Your name').getAttribute('placeholder')), 1); // or the others would only hear of the new name
   await page.getByLabel('Your name').fill(name);
   await page.getByLabel('Your name').press('Enter');
   await is(here(page, name), 1);
@@ -55,7 +38,7 @@ async function person(browser, name) {
 
 async function open(context) {
   const page = await context.newPage();
-  page.on('pageerror', error => fail('no error in the page', error));
+  page.on('pageerror', error => fail('no error in the page', error.stack));
   page.on('console', message => { if (message.type() === 'warning') fail('no warning in the page', message.text()); });
   page.on('request', request => { if (!request.url().startsWith(`http://${address}/`)) fail('the page needs nothing from elsewhere', request.url()); });
   await page.goto(`http://${address}`);
@@ -64,11 +47,14 @@ async function open(context) {
 
 /** Closes the page's connection, and waits until the page has reconnected. */
 async function loses(page) {
-  await page.evaluate('tries = 0; before = socket; socket.close()');
-  await page.waitForFunction('socket !== before && isOpen()');
+  await page.evaluate('client._failures = 0; before = client._socket; before.close()');
+  await page.waitForFunction('client._socket !== before && connection.isOpen');
   await sees(page, 'The connection was lost');
   await connected(page);
 }
+
+/** Returns the key of the person at this page. */
+const key = ({ page }) => page.evaluate('client.person');
 
 const room = (page, name) => page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${name}`) });
 /** Finds a person in the list of those present, with a mark such as `typing`. */
@@ -125,14 +111,14 @@ async function twoPeople(browser) {
     await ann.page.getByText('Ben is typing', { exact: true }).waitFor({ state: 'detached' });
   });
   await check('another name is shown as such, and not as a person that leaves', async () => {
-    const color = await ben.page.evaluate(`hues.get('Ann')`);
+    const color = await ben.page.evaluate(key => hues.get(key), await key(ann));
     await ann.page.getByLabel('Your name').fill('Anna');
     await ann.page.getByLabel('Your name').press('Enter');
     await sees(ben.page, 'Ann is now Anna');
     await sees(ann.page, 'You are now Anna');
     await is(here(ben.page, 'Anna'), 1);
     await is(here(ben.page, 'Ann'), 0);
-    assert(await ben.page.evaluate(`hues.get('Anna')`) === color, 'the person has another color');
+    assert(await ben.page.evaluate(key => hues.get(key), await key(ann)) === color, 'the person has another color');
     const lines = await log(ben.page).textContent();
     assert(!/Ann left|Anna joined/.test(lines), lines);
     await ann.page.getByLabel('Your name').fill('Ann');
@@ -156,27 +142,24 @@ async function twoPeople(browser) {
   });
   await check('those who leave free their colors', async () => {
     for (let number = 0; number < 14; number++) {
-      const visitor = bareClient(address);
-      await visitor.opened;
-      await visitor.says('name', `/name visitor-${number}`);
-      await visitor.says('text', '/join lobby', `lobby hello from ${number}`);
+      const guest = visitor(address, `visitor-${number}`);
+      await guest.says(await guest.enters('lobby'), `hello from ${number}`);
       await hears(ann.page, `hello from ${number}`, `visitor-${number}`);
       await is(here(ann.page, `visitor-${number}`), 1);
       const [all, distinct] = await ann.page.evaluate('[hues.size, new Set(hues.values()).size]');
       assert(all === 3 && distinct === 3, `with visitor ${number}, ${all} people have ${distinct} colors`);
-      visitor.leaves();
+      guest.leaves();
       await is(here(ann.page, `visitor-${number}`), 0);
     }
-    assert(await ann.page.evaluate(`[...hues.keys()].sort().join()`) === 'Ann,Ben', 'someone who has left has a color');
+    const known = await ann.page.evaluate('[...hues.keys()].sort().join()');
+    assert(known === [await key(ann), await key(ben)].sort().join(), 'someone who has left has a color');
   });
   await check('another person who takes a name that was ours is announced', async () => {
-    const visitor = bareClient(address);
-    await visitor.opened;
-    await visitor.says('name', '/name Anna');
-    await visitor.says('presence', '/join lobby');
+    const other = visitor(address, 'Anna');
+    await other.enters('lobby');
     await sees(ann.page, 'Anna joined');
     await sees(ben.page, 'Anna joined');
-    visitor.leaves();
+    other.leaves();
     await sees(ann.page, 'Anna left');
   });
   await check('a name that the server refuses is explained beside the field, or in the conversation if the drawer is closed', async () => {
@@ -199,10 +182,8 @@ async function twoPeople(browser) {
     await ann.page.getByRole('alert').waitFor({ state: 'hidden' });
   });
   await check('a name that is written from right to left stands beside its face', async () => {
-    const visitor = bareClient(address);
-    await visitor.opened;
-    await visitor.says('name', '/name سارا احمدی');
-    await visitor.says('presence', '/join lobby');
+    const sara = visitor(address, 'سارا احمدی');
+    await sara.enters('lobby');
     await is(here(ann.page, 'سارا احمدی'), 1);
     const gap = await here(ann.page, 'سارا احمدی').evaluate(item => {
       const range = document.createRange();
@@ -210,7 +191,7 @@ async function twoPeople(browser) {
       return range.getBoundingClientRect().left - item.querySelector('.face').getBoundingClientRect().right;
     });
     assert(gap > 0 && gap < 20, `they are ${gap} px apart`);
-    visitor.leaves();
+    sara.leaves();
     await is(here(ann.page, 'سارا احمدی'), 0);
   });
   await check('a message in another room is counted there, and shown there', async () => {
@@ -301,12 +282,12 @@ async function twoPeople(browser) {
     await is(here(ann.page, 'Ben'), 1);
   });
   await check('both rejoin their rooms after a restart of the server', async () => {
-    await stop();
+    await server.stop();
     for (const { page } of [ann, ben]) {
       await sees(page, 'The connection was lost');
       await is(here(page, 'Ann'), 0);
     }
-    await start();
+    await server.start();
     for (const { page } of [ann, ben]) {
       await connected(page);
       for (const name of ['Ann', 'Ben']) await is(here(page, name), 1);
@@ -324,11 +305,8 @@ async function twoPeople(browser) {
     await is(here(ann.page, 'Ben'), 1);
   });
   await check('a refused message is reported, and neither it nor a later one counts as pending', async () => {
-    // Sent directly to the server, so that the page still assumes that it is in the room.
-    await ann.page.evaluate(`socket.send('/leave tea')`);
-    await says(ann.page, 'can you hear me?');
-    await sees(ann.page, 'Not sent: can you hear me? (you are not in this room)');
-    await ann.page.evaluate(`socket.send('/join tea')`);
+    await says(ann.page, 'a bell: \x07');
+    await sees(ann.page, 'Not sent: a bell: \x07 (a text has 1 to 4,000 characters, and no control characters)');
     for (const text of ['and now?', 'and now?', 'good']) await says(ann.page, text);
     await hears(ben.page, 'good', 'Ann');
     await hears(ann.page, 'good', 'You');
@@ -336,16 +314,26 @@ async function twoPeople(browser) {
     const lines = await log(ann.page).textContent();
     assert(!lines.includes('may not have arrived'), `a delivered message counts as pending: ${lines}`);
   });
+  await check('a page that the server removes from a room says so, and can join again', async () => {
+    await joins(ann.page, 'attic');
+    await ann.page.getByRole('heading', { name: 'attic' }).waitFor();
+    await ann.page.evaluate(`client._tell({ type: 'leave', room: 'attic' })`); // which the page does not know of
+    await is(room(ann.page, 'attic'), 0);
+    await sees(ann.page, 'You are no longer in attic (the server has removed you from this room)');
+    await joins(ann.page, 'attic');
+    await ann.page.getByRole('heading', { name: 'attic' }).waitFor();
+    await ann.page.getByRole('button', { name: 'Leave attic' }).click();
+    await room(ann.page, 'tea').click();
+  });
   await check('a message that was pending when the connection was lost is reported', async () => {
     // Sent and closed in one turn of the event loop, so that the server cannot answer.
-    await ann.page.evaluate(`message.value = 'hello?'; say.requestSubmit(); tries = 0; socket.close()`);
+    await ann.page.evaluate(`message.value = 'hello?'; say.requestSubmit(); client._failures = 0; client._socket.close()`);
     await sees(ann.page, 'This may not have arrived: hello?');
     await connected(ann.page);
   });
   await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
   await check('the page says why the server has refused it, and does not try again by itself', async () =>
     staysClosed(await person(browser, 'Eve')), 40);
-  await check('the page tries again after a failure that may pass, and waits longer each time', () => triesAgain(ann.page));
   await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, 'tea ', 16 << 10));
   await check('the page fits at each width, in light and in dark, while a person with a long name is typing', () => longNames(browser));
   await check('the list of people does not move while a person with a long name is typing', () => typingMoves(browser));
@@ -452,15 +440,14 @@ async function withoutRooms(browser) {
 
 // ---- the run ------------------------------------------------------------------------------------------------------------
 
-await start();
+await server.start();
 const browser = await launch();
 try {
   await within(180, twoPeople(browser));
-  await commands(address);
 } catch (error) {
   fail('the run as a whole', error);
 } finally {
   await browser.close();
-  await stop();
+  await server.stop();
 }
 finish();

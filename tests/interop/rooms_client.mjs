@@ -1,22 +1,37 @@
-import WebSocket from 'ws';
+// A client of the example `rooms` without the page: prism.js in Node.
 
-/** A client of the example `rooms` without the page. `says` sends commands, and resolves with the first answer that has the given field. */
-export function bareClient(address) {
-  const socket = new WebSocket(`ws://${address}/ws`);
-  const waiting = [];
-  socket.onmessage = ({ data }) => {
-    const line = JSON.parse(data);
-    const at = waiting.findIndex(({ field }) => field in line);
-    if (at >= 0) waiting.splice(at, 1)[0].resolve(line);
+import ws from 'ws';
+import { connect } from '../../prism-rooms/js/prism.js';
+
+const { WebSocket = ws } = globalThis; // Node has it since version 22
+
+let lastKey = 0;
+
+/** Connects to one or several addresses, as a person with this name. Another connection with the same key is the same person. */
+export function visitor(addresses, name, key = `visitor${++lastKey}`) {
+  const client = connect([addresses].flat().map(address => `ws://${address}/ws?person=${key}`), { WebSocket });
+  return {
+    client,
+    key,
+    join: room => client.join(room, { meta: { name, typing: false }, presence: true }),
+    /** Joins a room, and returns it when the others can see the visitor there. */
+    async enters(called) {
+      const room = this.join(called);
+      if (!room.people.has(key)) await next(room, 'presence', () => room.people.has(key));
+      return room;
+    },
+    says: (room, text) => room.send({ name, text }),
+    leaves: () => client.close(),
   };
-  const says = (field, ...orders) => new Promise(resolve => {
-    waiting.push({ field, resolve });
-    for (const order of orders) socket.send(order);
-  });
-  const opened = new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = () => reject(new Error('no connection')); });
-  const closed = new Promise(resolve => { socket.onclose = ({ code }) => resolve(code); });
-  return { opened, says, closed, leaves: () => socket.close() };
 }
 
-/** Waits until the server allows the next list. */
-export const listInterval = () => new Promise(resolve => setTimeout(resolve, 60));
+/** Waits for an event that satisfies a condition. */
+export function next(target, type, isRight = () => true) {
+  return new Promise(resolve => {
+    target.addEventListener(type, function listener(event) {
+      if (!isRight(event)) return;
+      target.removeEventListener(type, listener);
+      resolve(event);
+    });
+  });
+}
