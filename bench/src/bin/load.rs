@@ -12,7 +12,7 @@
 //! load flood ADDR --kind empty|fragments|large|bombs|blocks|final-blocks|pings [--connections N] [--seconds SECONDS]
 //! load residents ADDR [--connections N] [--together] [--seconds SECONDS]
 //! load renewals ADDR [--connections N] [--seconds SECONDS]
-//! load askers ADDR --kind rooms|name [--connections N] [--depth N] [--seconds SECONDS]
+//! load askers ADDR --kind state|change [--connections N] [--depth N] [--seconds SECONDS]
 //! load authorize ADDR --pid PID [--path PATH] [--connections N] [--seconds SECONDS] [--some-leave]
 //! load attack ADDR --pid PID --kind NAME
 //! ```
@@ -28,7 +28,7 @@
 //! - `talk`, `ping` and `arrivals` print `COUNT P50_NS P99_NS P999_NS MAX_NS BUSY`. The last is the share of a
 //!   core that the server used.
 //! - `open-loop` prints the same with `LATE_NS` before `BUSY`: the 99th percentile of how late messages were sent.
-//! - `flood` prints bytes per second, `askers` answered lines per second, and `renewals` the number of dropped
+//! - `flood` prints bytes per second, `askers` handled requests per second, and `renewals` the number of dropped
 //!   peers. Each first prints a line when it has begun.
 //! - `authorize` first prints a line when it has begun, and then `COUNT P50_NS P99_NS P999_NS MAX_NS LEFT GROWTH`: of the
 //!   handshakes, the number of clients that left, and the growth of the server's memory in bytes.

@@ -15,7 +15,7 @@ use super::{
     client::{self, Client, PING, READ_SIZE, Site},
     crowd,
     flood::frame,
-    rooms::joins,
+    rooms::{join, request},
 };
 
 /// What a connection counts for besides the bytes that are sent on it: a SYN and an ACK, with their IP
@@ -49,8 +49,8 @@ pub const ATTACKS: &[Attack] = &[
     Attack { name: "rate", run: Attacker::exceed_the_message_rate },
     Attack { name: "say", run: Attacker::flood_a_room_with_unread_members },
     Attack { name: "rooms-small", run: Attacker::chat_in_a_room_with_unread_members },
-    Attack { name: "lists-unread", run: Attacker::leave_lists_unread },
-    Attack { name: "lists-at-once", run: Attacker::ask_for_lists_at_once },
+    Attack { name: "states-unread", run: Attacker::leave_states_unread },
+    Attack { name: "states-at-once", run: Attacker::ask_for_states_at_once },
     Attack { name: "presence", run: Attacker::change_before_unread_watchers },
     Attack { name: "watch-again", run: Attacker::watch_again_unread },
     Attack { name: "crowd", run: Attacker::send_at_once },
@@ -129,52 +129,47 @@ impl Attacker {
     /// Sixty members of a room that do not read, and ten that send as much as they may.
     fn flood_a_room_with_unread_members(&mut self) -> io::Result<()> {
         self.open("/ws", 60)?;
-        self.each(&frame(OpCode::Text, true, b"/join a"))?;
+        self.each(&join("a"))?;
         self.open("/ws", 10)?;
-        self.each(&frame(OpCode::Text, true, b"/join a"))?;
-        let line = ["a ".as_bytes(), &vec![b'\x01'; (16 << 10) - 2]].concat();
-        self.each(&frame(OpCode::Text, true, &line).repeat(50))
+        self.each(&join("a"))?;
+        self.each(&say(&"🦀".repeat(4000)).repeat(50))
     }
 
     /// A thousand members of a room, nearly all of whom do not read, while fifty send short messages as fast as they
-    /// may. All have the same name, because the number of people in a room is limited.
+    /// may. They are not shown to each other, because the number of people who are is limited.
     fn chat_in_a_room_with_unread_members(&mut self) -> io::Result<()> {
-        let line = |line: &str| frame(OpCode::Text, true, line.as_bytes());
-        let join = [line("/name a"), line("/join a")].concat();
+        let join = request(r#"{"type":"join","room":"a"}"#);
         self.open("/ws", 950)?;
         self.each(&join)?;
         self.open("/ws", 50)?;
         self.each(&join)?;
-        self.each(&line("a").repeat(98))?;
+        self.each(&say("a").repeat(98))?;
         self.wait_until_handled()
     }
 
-    /// A thousand peers that ask for as many long lists as they can be made to miss, and do not read them.
-    fn leave_lists_unread(&mut self) -> io::Result<()> {
-        self.fill_a_list()?;
-        self.open("/ws", 1000)?;
+    /// A thousand peers that ask for the state of a full room as often as they can be made to miss it, and do not read it.
+    fn leave_states_unread(&mut self) -> io::Result<()> {
+        self.join_a_full_room(1000)?;
         for _ in 0..60 {
-            self.each(&frame(OpCode::Text, true, b"/rooms"))?;
+            self.each(&request(WATCH))?;
             thread::sleep(INTERVAL);
         }
         Ok(())
     }
 
-    /// Two thousand peers that ask for a long list at the same moment.
-    fn ask_for_lists_at_once(&mut self) -> io::Result<()> {
-        self.fill_a_list()?;
-        self.open("/ws", 2000)?;
+    /// Two thousand peers that ask for the state of a full room at the same moment.
+    fn ask_for_states_at_once(&mut self) -> io::Result<()> {
+        self.join_a_full_room(2000)?;
         let (poll, clients) = self.groups.last_mut().expect("it was just opened");
-        crowd::talk(poll, clients, &frame(OpCode::Text, true, b"/rooms"), self.server)
+        crowd::talk(poll, clients, &request(WATCH), self.server)
     }
 
-    /// Opens rooms with names of the maximum length, enough for a list of the maximum length.
-    fn fill_a_list(&mut self) -> io::Result<()> {
-        for connection in 0..4 {
-            self.open("/ws", 1)?;
-            self.each(&joins(connection))?;
-        }
-        Ok(())
+    /// Opens connections in a room that has as many people as it may have besides them.
+    fn join_a_full_room(&mut self, count: usize) -> io::Result<()> {
+        self.open("/ws", 200)?;
+        self.each(&join("a"))?;
+        self.open("/ws", count)?;
+        self.each(&request(r#"{"type":"join","room":"a"}"#))
     }
 
     // ---- presence
@@ -328,8 +323,17 @@ const META: usize = (4 << 10) - 2;
 /// Longer than the window in which changes are gathered.
 const WINDOW: Duration = Duration::from_millis(150);
 
-/// Twice the time between two lists of the example `rooms`.
+/// Twice the time between two requests that the example `rooms` handles without a delay.
 const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A request of the example `rooms`, for the state of a room.
+const WATCH: &str = r#"{"type":"watch","room":"a"}"#;
+
+/// Returns a message to the room `a` of the example `rooms`.
+fn say(text: &str) -> Vec<u8> {
+    let data = format!(r#"{{"name":"a","text":"{text}"}}"#);
+    request(&format!(r#"{{"type":"send","room":"a","data":{data}}}"#))
+}
 
 /// Waits until the server's memory has settled, and returns its peak.
 fn settled_peak(server: Process) -> io::Result<u64> {

@@ -1,4 +1,4 @@
-//! Load on the example `rooms`: clients that are in very many rooms, and attackers that send expensive lines.
+//! Load on the example `rooms`: clients that are in very many rooms, and attackers that send expensive requests.
 
 use std::{
     io,
@@ -67,52 +67,66 @@ impl Residents {
     }
 }
 
-/// Returns what one connection sends to join its rooms, whose names have the maximum length.
-pub(super) fn joins(connection: usize) -> Vec<u8> {
+/// Returns what one connection sends to join its rooms.
+fn joins(connection: usize) -> Vec<u8> {
+    names(connection).flat_map(|room| join(&room)).collect()
+}
+
+/// Returns the names of a connection's rooms, which have the maximum length.
+fn names(connection: usize) -> impl Iterator<Item = String> {
     let first = connection * ROOMS_EACH;
-    let rooms = first..first + ROOMS_EACH;
-    let join = |room: usize| {
+    let name = |room: usize| {
         // 24 characters of four bytes each.
         let digits = format!("{room:024}");
-        let name = digits.chars().map(|digit| match digit {
+        let animals = digits.chars().map(|digit| match digit {
             '0' => '🦀',
             digit => char::from_u32(0x1F400 + u32::from(digit)).unwrap_or('🦀'),
         });
-        frame(OpCode::Text, true, format!("/join {}", name.collect::<String>()).as_bytes())
+        animals.collect()
     };
-    rooms.flat_map(join).collect()
+    (first..first + ROOMS_EACH).map(name)
 }
 
-/// A line that costs the server far more than its sender.
+/// Returns a request to join a room, to be shown there, and to see who else is.
+pub(super) fn join(room: &str) -> Vec<u8> {
+    let meta = r#"{"name":"a","typing":false}"#;
+    request(&format!(r#"{{"type":"join","room":"{room}","meta":{meta},"watch":true}}"#))
+}
+
+pub(super) fn request(json: &str) -> Vec<u8> {
+    frame(OpCode::Text, true, json.as_bytes())
+}
+
+/// A request that costs the server far more than its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// A list of rooms.
-    Rooms,
-    /// A new name, from a member of as many rooms as one connection may be in.
-    Name,
+    /// The state of a room with as many people as it may have.
+    State,
+    /// Other metadata, which all members of such a room are told.
+    Change,
 }
 
-/// Attackers that send expensive lines, and reconnect to send them again.
+/// Attackers that send expensive requests, and reconnect to send them again.
 #[derive(Clone, Copy, Debug)]
 pub struct Askers {
-    /// The line.
+    /// The request.
     pub question: Question,
     /// The number of attackers.
     pub attackers: usize,
-    /// How many lines each sends at once before it reconnects.
+    /// How many requests each sends at once before it reconnects.
     pub questions: usize,
     /// How long they send them.
     pub duration: Duration,
 }
 
 impl Askers {
-    /// Sends lines, and returns how many of them per second were answered. Prints `flooding` at the start.
+    /// Sends requests, and returns how many of them per second were handled. Prints `flooding` at the start.
     ///
     /// # Errors
     /// If the server fails a connection.
     pub fn run(&self, address: SocketAddr) -> io::Result<f64> {
         let (mut poll, site) = (Poll::new()?, Site::new(address, PATH));
-        let lines = self.question.lines(self.questions);
+        let requests = self.question.requests(self.questions);
         let mut events = Events::with_capacity(64);
         let mut buffer = vec![0; READ_SIZE];
         let mut attackers = (0..self.attackers)
@@ -128,7 +142,7 @@ impl Askers {
                 let attacker = &mut attackers[token];
                 if !asks[token] {
                     if attacker.advance(event, &mut buffer)? {
-                        attacker.send(&lines, lines.len())?;
+                        attacker.send(&requests, requests.len())?;
                         asks[token] = true;
                     }
                 } else if attacker.receive(&mut buffer)?.pongs > 0 {
@@ -143,17 +157,22 @@ impl Askers {
 }
 
 impl Question {
-    /// Returns everything that a connection sends: this many lines, and a ping, whose pong shows that the server has
-    /// handled them.
-    fn lines(self, count: usize) -> Vec<u8> {
-        let line = |text: &str| frame(OpCode::Text, true, text.as_bytes());
-        let (mut lines, questions) = match self {
-            Self::Rooms => (Vec::new(), [line("/rooms"), line("/rooms")]),
-            Self::Name => (joins(0), [line("/name a"), line("/name b")]),
+    /// Returns everything that a connection sends: it joins its rooms, asks this many times, each time in the next room, and
+    /// pings. The pong shows that the server has handled all of it.
+    fn requests(self, count: usize) -> Vec<u8> {
+        let ask = |(number, room): (usize, String)| match self {
+            Self::State => request(&format!(r#"{{"type":"watch","room":"{room}"}}"#)),
+            Self::Change => {
+                let name = ["b", "a"][number / ROOMS_EACH % 2];
+                let meta = format!(r#"{{"name":"{name}","typing":false}}"#);
+                request(&format!(r#"{{"type":"track","room":"{room}","meta":{meta}}}"#))
+            }
         };
-        lines.extend(questions.iter().cycle().take(count).flatten());
-        lines.extend(PING);
-        lines
+        let rooms: Vec<_> = names(0).collect();
+        let mut requests = joins(0);
+        requests.extend(rooms.into_iter().cycle().enumerate().take(count).flat_map(ask));
+        requests.extend(PING);
+        requests
     }
 }
 
@@ -162,8 +181,8 @@ impl FromStr for Question {
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         match word {
-            "rooms" => Ok(Self::Rooms),
-            "name" => Ok(Self::Name),
+            "state" => Ok(Self::State),
+            "change" => Ok(Self::Change),
             _ => Err(format!("unknown question {word}")),
         }
     }

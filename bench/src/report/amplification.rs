@@ -49,14 +49,14 @@ const ATTACKS: &[(&str, Target, &str)] = &[
         "`rooms`: 950 members that do not read, and 50 that send 1 B a hundred times",
     ),
     (
-        "lists-unread",
+        "states-unread",
         Target::Example("rooms"),
-        "`rooms`: 1,000 peers that request 60 lists of 100 rooms each, and do not read",
+        "`rooms`: 1,000 peers that request the state of a full room 60 times, and do not read",
     ),
     (
-        "lists-at-once",
+        "states-at-once",
         Target::Example("rooms"),
-        "`rooms`: 2,000 peers that request a list of 100 rooms at the same moment",
+        "`rooms`: 2,000 peers that request the state of a full room at the same moment",
     ),
     (
         "presence",

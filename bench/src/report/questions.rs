@@ -1,4 +1,4 @@
-//! How long a good client of the example `rooms` waits while attackers send lines that cost the server far more
+//! How long a good client of the example `rooms` waits while attackers send requests that cost the server far more
 //! than their senders.
 
 use std::{error::Error, fmt::Write};
@@ -9,70 +9,46 @@ use super::{
     table::grouped,
 };
 
-/// Each is in 32 rooms, the maximum. (Each end of a connection is a descriptor, and a process has 20,000.)
-const RESIDENTS: &str = "5000";
-
-/// How many are in the same 32 rooms when attackers change their names there. They read all of it.
+/// How many are in the same 32 rooms that attackers join, ask about, and change. They read all of it.
 const TOGETHER: &str = "190";
 
 const ATTACKERS: &str = "4";
 
-/// How many lists each attacker requests at once: one, or as many as a connection may without a pause.
-const LISTS: [&str; 2] = ["1", "100"];
-
-/// How many names each attacker sends at once. Before that, it joins 32 rooms.
-const NAMES: [&str; 3] = ["0", "1", "60"];
+/// How many requests each attacker sends at once: none, one in each room, or as many as a connection may without a pause.
+/// Before that, it joins 32 rooms.
+const REQUESTS: [&str; 3] = ["0", "32", "67"];
 
 const WARM_UP: &str = "0.5";
 const SECONDS: &str = "4";
 
-/// How long the attackers send lines, and how long the residents stay for all rounds.
+/// How long the attackers send requests, and how long the residents stay for all rounds.
 const ASK: &str = "5.5";
 const STAY: &str = "120";
 
 const ROUNDS: usize = 3;
 
 const TABLE: &str =
-    "| | p50 | p99 | max | lines per second | server's core used |\n|---|--:|--:|--:|--:|--:|\n";
+    "| | p50 | p99 | max | requests per second | server's core used |\n|---|--:|--:|--:|--:|--:|\n";
 
 /// Measures with and without attackers.
 pub(super) fn questions() -> Result<String, Box<dyn Error>> {
-    let mut page = lists()?;
-    page.push('\n');
-    page.push_str(&names()?);
-    Ok(page)
-}
-
-fn lists() -> Result<String, Box<dyn Error>> {
-    let server = Running::start_example("rooms")?;
-    let mut residents = server.load("residents")?;
-    residents.args(["--connections", RESIDENTS, "--seconds", STAY]);
-    let _residents = Background::start(&mut residents)?;
-    let memory = server.process().memory()? >> 20;
-    let mut page = format!(
-        "The example `rooms` with 160,000 rooms of one member, whose names have the maximum length \
-         ({memory} MiB), and {ATTACKERS} attackers that send `/rooms` this many times at once, and then \
-         reconnect. The times are how long a good client waits for the pong to a ping, of which it sends one \
-         every 5 ms; the best of {ROUNDS} rounds of {SECONDS} s, in milliseconds:\n\n{TABLE}"
-    );
-    measure(&server, "rooms", &LISTS, &mut page)?;
-    Ok(page)
-}
-
-fn names() -> Result<String, Box<dyn Error>> {
     let server = Running::start_example("rooms")?;
     let mut residents = server.attackers("residents")?;
     residents.args(["--connections", TOGETHER, "--together", "--seconds", STAY]);
     let _residents = Background::start(&mut residents)?;
     let mut page = format!(
-        "The same with 32 rooms of {TOGETHER} members, who read, and {ATTACKERS} attackers that join all of them, \
-         send `/name` this many times at once (0: they only join), and then reconnect:\n\n{TABLE}"
+        "The example `rooms` with 32 rooms of {TOGETHER} members, who read, and {ATTACKERS} attackers that join all of \
+         them, ask for the state of a room this many times at once (0: they only join), and then reconnect. The times \
+         are how long a good client waits for the pong to a ping, of which it sends one every 5 ms; the best of \
+         {ROUNDS} rounds of {SECONDS} s, in milliseconds:\n\n{TABLE}"
     );
-    measure(&server, "name", &NAMES, &mut page)?;
+    measure(&server, "state", &REQUESTS, &mut page)?;
+    write!(page, "\nThe same, but the attackers change their metadata:\n\n{TABLE}")?;
+    measure(&server, "change", &REQUESTS, &mut page)?;
     Ok(page)
 }
 
-/// Measures without attackers, and with attackers that send each number of these lines.
+/// Measures without attackers, and with attackers that send each number of these requests.
 fn measure(
     server: &Running,
     kind: &str,
