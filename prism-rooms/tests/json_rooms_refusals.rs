@@ -160,3 +160,25 @@ async fn names_data_metadata_rooms_and_people_are_limited() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     ada.has_received_nothing().await; // it does not watch the room that it could not join
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_removed_while_the_application_decides_is_neither_shown_nor_a_watcher() {
+    let server = serve();
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    ben.join("tea").await;
+    let id = server.rooms.members("tea")[0];
+    ada.send(json!({ "type": "join", "id": 1, "room": "tea", "watch": true })).await;
+    assert_eq!((ada.recv().await["presence"].clone(), ada.recv().await), (json!("state"), ok(1)));
+    for request in ["track", "watch"] {
+        ben.send(json!({ "type": request, "id": 2, "room": "tea", "meta": 1 })).await;
+        tokio::time::sleep(Duration::from_millis(5)).await; // the decision takes 10 ms
+        assert!(server.rooms.leave(id, "tea"));
+        assert_eq!(ben.recv().await, json!({ "type": "left", "room": "tea" }));
+        while ben.recv().await != ok(2) {}
+        ben.join("tea").await;
+    }
+    assert_eq!(ada.ask(json!({ "type": "track", "id": 3, "room": "tea", "meta": 1 })).await, ok(3));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(ada.recv().await["joined"][0]["key"], "ada", "nobody else has been shown");
+    ben.has_received_nothing().await;
+}

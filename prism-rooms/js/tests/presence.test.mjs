@@ -64,6 +64,14 @@ test('a request for the state that has no answer is sent again', async () => {
   assert.equal(socket.requests.filter(({ type }) => type === 'watch').length, 0);
 });
 
+test('what becomes of such a request does not matter any more in a room that was left', async () => {
+  const { room, socket, events } = await watching();
+  await socket.says(diff(9, {}));
+  room.leave();
+  await socket.refuses({ type: 'watch' }, 'not_joined');
+  assert.deepEqual(events.map(({ type }) => type), ['presence']);
+});
+
 test('a state that nobody asked for replaces the list', async () => {
   const { room, socket, events } = await watching();
   await socket.says(state(12, person('ada')), diff(13, { joined: [person('ian')] }));

@@ -103,6 +103,25 @@ test('a message whose answer was lost with the connection is not sent again, one
   sockets[1].hearsNothing();
 });
 
+test('a message that has waited counts as sent from then on', async () => {
+  const { client } = open();
+  const [tea, coffee] = [client.join('tea'), client.join('coffee')];
+  const [sent, waiting] = [tea.send('to tea'), coffee.send('to coffee')];
+  await sockets[0].welcomes();
+  await sockets[0].accepts({ type: 'join', room: 'tea' });
+  sockets[0].hears({ type: 'join', room: 'coffee' });
+  sockets[0].hears({ type: 'send', room: 'tea' });
+  sockets[0].hearsNothing(); // for coffee is not joined
+  await sockets[0].ends();
+  await failsWith(sent, 'lost');
+  await pass(500);
+  await sockets[1].welcomes();
+  for (const room of ['tea', 'coffee']) await sockets[1].accepts({ type: 'join', room });
+  await sockets[1].accepts({ type: 'send', room: 'coffee' });
+  sockets[1].hearsNothing();
+  await waiting;
+});
+
 test('a room that is refused is left, with all that waits for it, and not joined again', async () => {
   const { client, socket } = await opened();
   const room = client.join('staff');
