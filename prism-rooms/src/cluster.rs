@@ -118,7 +118,8 @@ impl Cluster {
         self.shared.origin
     }
 
-    /// Returns a receiver of what happens from now on. A receiver that is 1,024 events behind misses the oldest.
+    /// Returns a receiver of what happens from now on. If the node cannot reach the backplane, the first event is
+    /// [why](ClusterEvent::ConnectFailed). A receiver that is 1,024 events behind misses the oldest.
     ///
     /// ```no_run
     /// # async fn example(cluster: prism_rooms::Cluster) {

@@ -37,7 +37,15 @@ pub(crate) struct Shared {
     signal: Signal,
     counts: Lock<ClusterCounts>,
     /// `None` once the node has left.
-    listeners: Lock<Option<Vec<Sender<ClusterEvent>>>>,
+    listeners: Lock<Option<Listeners>>,
+}
+
+/// The receivers of events.
+#[derive(Default)]
+struct Listeners {
+    senders: Vec<Sender<ClusterEvent>>,
+    /// Why the node cannot connect, for those that begin to listen later.
+    failure: Option<ClusterEvent>,
 }
 
 /// What has happened since the task has looked.
@@ -69,7 +77,7 @@ impl Shared {
             clock: Box::new(clock),
             signal,
             counts: Lock::new(ClusterCounts::default()),
-            listeners: Lock::new(Some(Vec::new())),
+            listeners: Lock::new(Some(Listeners::default())),
         };
         (shared, signals)
     }
@@ -148,12 +156,15 @@ impl Shared {
         ClusterCounts { published, unpublished, ..*self.counts.lock() }
     }
 
-    /// Returns a receiver of the events from now on.
+    /// Returns a receiver of the events from now on. The first is why the node cannot connect, if it cannot.
     pub(crate) fn listen(&self) -> Receiver<ClusterEvent> {
         let (sender, events) = async_channel::bounded(MAX_EVENTS);
         if let Some(listeners) = &mut *self.listeners.lock() {
-            listeners.retain(|listener| !listener.is_closed());
-            listeners.push(sender);
+            listeners.senders.retain(|listener| !listener.is_closed());
+            if let Some(failure) = &listeners.failure {
+                let _ = sender.try_send(failure.clone()); // cannot fail, and nobody waits yet
+            }
+            listeners.senders.push(sender);
         }
         events
     }
@@ -176,11 +187,16 @@ impl Shared {
 
     /// Tells all listeners of an event. Those that are behind miss their oldest.
     pub(crate) fn report(&self, event: &ClusterEvent) {
-        let listeners = self.listeners.lock().as_mut().map(|listeners| {
-            listeners.retain(|listener| !listener.is_closed());
-            listeners.clone()
+        let senders = self.listeners.lock().as_mut().map(|listeners| {
+            match event {
+                ClusterEvent::ConnectFailed { .. } => listeners.failure = Some(event.clone()),
+                ClusterEvent::Connected => listeners.failure = None,
+                _ => {}
+            }
+            listeners.senders.retain(|listener| !listener.is_closed());
+            listeners.senders.clone()
         });
-        for listener in listeners.iter().flatten() {
+        for listener in senders.iter().flatten() {
             let _ = listener.force_send(event.clone()); // fails if it was dropped
         }
     }
@@ -241,7 +257,7 @@ mod tests {
     use std::time::Duration;
 
     use super::Shared;
-    use crate::cluster::node_id::node_id;
+    use crate::cluster::{event::ClusterEvent, node_id::node_id};
 
     #[test]
     fn receivers_of_events_that_were_dropped_do_not_accumulate() {
@@ -250,7 +266,21 @@ mod tests {
         for _ in 0..100 {
             drop(shared.listen());
         }
-        assert!(shared.listeners.lock().as_ref().unwrap().len() <= 2);
+        assert!(shared.listeners.lock().as_ref().unwrap().senders.len() <= 2);
         assert!(!events.is_closed());
+    }
+
+    #[test]
+    fn later_listeners_are_told_why_the_node_cannot_connect() {
+        let (shared, _signals) = Shared::new(node_id(1), || Duration::ZERO);
+        let failed = |reason: &str| ClusterEvent::ConnectFailed { reason: reason.into() };
+        assert!(shared.listen().is_empty());
+        shared.report(&failed("no password"));
+        shared.report(&failed("refused"));
+        let events = shared.listen();
+        assert_eq!(events.try_recv(), Ok(failed("refused")));
+        shared.report(&ClusterEvent::Connected);
+        assert_eq!(events.try_recv(), Ok(ClusterEvent::Connected));
+        assert!(shared.listen().is_empty());
     }
 }
