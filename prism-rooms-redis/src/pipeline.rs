@@ -23,6 +23,15 @@ pub(crate) struct Pipeline {
     unanswered: VecDeque<Asked>,
     /// Whether one of those is the role.
     awaits_role: bool,
+    /// How far the first subscription has got.
+    subscribed: Subscribed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subscribed {
+    No,
+    Unconfirmed,
+    Yes,
 }
 
 enum Asked {
@@ -40,7 +49,12 @@ enum Asked {
 
 impl Pipeline {
     pub(crate) const fn new(connection: Connection) -> Self {
-        Self { connection, unanswered: VecDeque::new(), awaits_role: false }
+        Self {
+            connection,
+            unanswered: VecDeque::new(),
+            awaits_role: false,
+            subscribed: Subscribed::No,
+        }
     }
 
     pub(crate) fn publish(
@@ -56,6 +70,9 @@ impl Pipeline {
     }
 
     pub(crate) fn subscribe(&mut self, prefix: &str, channels: &[Channel], ticket: Ticket) {
+        if self.subscribed == Subscribed::No {
+            self.subscribed = Subscribed::Unconfirmed;
+        }
         command::push_channels(self.connection.out(), "SUBSCRIBE", prefix, channels);
         self.unanswered.push_back(Asked::Subscribe { unconfirmed: channels.len(), ticket });
     }
@@ -72,6 +89,11 @@ impl Pipeline {
             self.connection.push(&[b"ROLE"]);
             self.unanswered.push_back(Asked::Role);
         }
+    }
+
+    /// Returns whether there are subscriptions, of which none is confirmed.
+    pub(crate) fn awaits_first_subscription(&self) -> bool {
+        self.subscribed == Subscribed::Unconfirmed
     }
 
     /// Writes, and reads as much as belongs to a turn. Ready when the connection is lost.
@@ -124,6 +146,7 @@ impl Pipeline {
         if *unconfirmed == 0
             && let Some(Asked::Subscribe { ticket, .. }) = self.unanswered.pop_front()
         {
+            self.subscribed = Subscribed::Yes;
             session.done(ticket);
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! connection of a client that does not listen fast enough, and publishing goes on meanwhile.
 
 use std::{
+    mem,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -51,6 +52,7 @@ pub(crate) async fn serve<N: Network>(
         subscriber,
         commands: Box::pin(session.next()),
         role_is_due: Box::pin(endpoint.runtime.sleep(ROLE_INTERVAL)),
+        held: Vec::new(),
     };
     serving.await
 }
@@ -64,6 +66,9 @@ struct Serving<'a, N: Network> {
     subscriber: Pipeline,
     commands: Pin<Box<dyn Future<Output = Vec<Command>> + Send + 'a>>,
     role_is_due: Pin<Box<N::Sleep>>,
+    /// What is published once the first subscription is confirmed. It is to come back to this node, too, but the other
+    /// connection may be faster.
+    held: Vec<Command>,
 }
 
 impl<N: Network> Serving<'_, N> {
@@ -75,6 +80,9 @@ impl<N: Network> Serving<'_, N> {
                 self.subscriber.subscribe(prefix, &channels, ticket);
             }
             Command::Unsubscribe { channels } => self.subscriber.unsubscribe(prefix, &channels),
+            Command::Publish { .. } if self.subscriber.awaits_first_subscription() => {
+                self.held.push(command);
+            }
             Command::Publish { channel, payload, ticket } => {
                 self.publisher.publish(prefix, &channel, &payload, ticket);
             }
@@ -96,16 +104,18 @@ impl<N: Network> Future for Serving<'_, N> {
             commands.into_iter().for_each(|command| this.add(command));
             this.commands = Box::pin(this.session.next());
         }
-        let publisher = this.publisher.poll_turn(this.session, cx);
-        let subscriber = this.subscriber.poll_turn(this.session, cx);
-        if let Poll::Ready(lost) = subscriber {
+        if let Poll::Ready(lost) = this.subscriber.poll_turn(this.session, cx) {
             return Poll::Ready(lost);
         }
-        if publisher.is_pending()
-            && (this.publisher.used_up_turn() || this.subscriber.used_up_turn())
-        {
+        if !this.subscriber.awaits_first_subscription() {
+            mem::take(&mut this.held).into_iter().for_each(|command| this.add(command));
+        }
+        if let Poll::Ready(lost) = this.publisher.poll_turn(this.session, cx) {
+            return Poll::Ready(lost);
+        }
+        if this.publisher.used_up_turn() || this.subscriber.used_up_turn() {
             this.endpoint.runtime.yield_to_others(cx.waker());
         }
-        publisher
+        Poll::Pending
     }
 }

@@ -58,6 +58,7 @@ scenarios! {
         a_user_without_a_command_is_told_so;
     messages:
         members_of_two_nodes_talk
+        the_first_heartbeat_comes_back
         prefixes_keep_clusters_apart
         the_longest_messages_arrive
         many_messages_arrive_once_and_in_order;

@@ -1,6 +1,9 @@
 //! What members of different nodes receive of each other.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use prism_rooms::ClusterEvent;
 use prism_tests::redis_server::RedisServer;
@@ -24,6 +27,17 @@ pub(crate) async fn members_of_two_nodes_talk<N: Net>(program: PathBuf) {
     let node = there.cluster.node();
     there.cluster.leave().await;
     here.event(|event| *event == ClusterEvent::NodeLeft { node }).await;
+}
+
+/// The connection that publishes may be faster than the one that listens. A heartbeat that does not come back would be followed
+/// by another one only after 2 s.
+pub(crate) async fn the_first_heartbeat_comes_back<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &[]);
+    for _ in 0..50 {
+        let began = Instant::now();
+        Node::on::<N>(&redis).await.connected().await;
+        assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    }
 }
 
 pub(crate) async fn prefixes_keep_clusters_apart<N: Net>(program: PathBuf) {
