@@ -64,6 +64,12 @@ impl Subprocess {
         })
     }
 
+    /// Returns the next line if it comes within this time.
+    #[must_use]
+    pub fn try_line(&self, wait: Duration) -> Option<String> {
+        self.lines.recv_timeout(wait).ok()
+    }
+
     /// Writes an empty line to the child's standard input.
     ///
     /// # Errors

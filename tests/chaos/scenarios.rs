@@ -1,0 +1,166 @@
+//! What happens to a cluster. The times are those of the failures in `prism-rooms/docs/cluster.md`.
+
+use std::{path::PathBuf, time::Duration};
+
+use prism_tests::{
+    proxy::{Direction, Fault, Script},
+    redis_server::RedisServer,
+};
+use rustix::process::Signal;
+use tokio::time::sleep;
+
+use crate::{
+    node_process::{NodeProcess, now},
+    traffic::ROOMS,
+    world::{SPARE, World},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Until when the others know that a node has crashed.
+const SILENCE: Duration = Duration::from_millis(9_300);
+
+/// Until when a node knows that nothing comes back: the next heartbeat, and 5 s.
+const NO_ECHO: Duration = Duration::from_millis(7_200);
+
+/// Until when all works again once the server answers.
+const RECOVERY: Duration = Duration::from_secs(10);
+
+/// The size of a message.
+const SMALL: usize = 100;
+
+pub(crate) async fn node_killed(name: &str, program: PathBuf) {
+    let mut world = World::start(program, &[], SMALL).await;
+    let (killed, left) = (now(), format!("left {}", world.nodes[2].id));
+    world.kill(2);
+    let took = world.all_report(&left, killed, SILENCE + SPARE);
+    let started = now();
+    let successor = NodeProcess::start("async-std", &world.redis.url(""));
+    let joined = format!("joined {}", successor.id);
+    let joined = world.all_report(&joined, started, SECOND + SPARE);
+    world
+        .finish(name, &format!("left after {took:.1?}, its successor joined after {joined:.1?}"))
+        .await;
+}
+
+pub(crate) async fn node_paused(name: &str, program: PathBuf) {
+    let mut world = World::start(program, &[], SMALL).await;
+    let (paused, id) = (now(), world.nodes[2].id.clone());
+    world.pause(2);
+    for node in 0..2 {
+        world.nodes[node].event(&format!("left {id}"), paused, SILENCE + SPARE);
+    }
+    sleep((paused + 10 * SECOND).saturating_sub(now())).await;
+    let woken = now();
+    world.nodes[2].signal(Signal::CONT);
+    for node in 0..2 {
+        world.nodes[node].event(&format!("joined {id}"), woken, 2 * SECOND + SPARE);
+    }
+    let back = world.all_rooms_are_back(2 * SECOND).await;
+    world.finish(name, &format!("back {back:.1?} after it was woken")).await;
+}
+
+pub(crate) async fn redis_paused(name: &str, program: PathBuf) {
+    let mut world = World::start(program, &[], SMALL).await;
+    let paused = now();
+    world.redis.pause();
+    let noticed = world.all_report("disconnected", paused, NO_ECHO + SPARE);
+    let left = world.all_report("left", paused, 16 * SECOND + SPARE);
+    sleep((paused + 20 * SECOND).saturating_sub(now())).await;
+    let resumed = now();
+    world.redis.resume();
+    let connected = world.all_report("connected", resumed, RECOVERY);
+    let back = world.all_rooms_are_back(RECOVERY - connected).await;
+    let measured = format!(
+        "noticed after {noticed:.1?}, others withdrawn after {left:.1?}, connected {connected:.1?} after it was resumed, \
+         rooms back {back:.1?} later"
+    );
+    world.finish(name, &measured).await;
+}
+
+pub(crate) async fn redis_killed(name: &str, program: PathBuf) {
+    let mut world = World::start(program, &[], SMALL).await;
+    let mut measured = Vec::new();
+    for outage in [Duration::ZERO, 6 * SECOND] {
+        let killed = now();
+        world.redis.kill();
+        world.all_report("disconnected", killed, SECOND + SPARE);
+        sleep(outage).await;
+        world.redis.start_again();
+        let started = now();
+        let connected = world.all_report("connected", started, RECOVERY);
+        let back = world.all_rooms_are_back(RECOVERY - connected).await;
+        measured.push(format!(
+            "after {outage:?}: connected after {connected:.1?}, rooms back {back:.1?} later"
+        ));
+        sleep(SECOND).await;
+    }
+    world.finish(name, &measured.join("; ")).await;
+}
+
+pub(crate) async fn listeners_killed(name: &str, program: PathBuf) {
+    let mut world = World::start(program, &[], SMALL).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..3 {
+        let killed = now();
+        world.redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        world.all_report("disconnected Redis closed the connection that listens", killed, SPARE);
+        let back = world.all_rooms_are_back(3 * SECOND).await;
+        slowest = slowest.max(back);
+        sleep(SECOND).await;
+    }
+    world.finish(name, &format!("rooms back after {slowest:.1?} at most")).await;
+}
+
+/// The server cuts a node that does not read. The messages are long, so that the buffers of TCP fill up.
+pub(crate) async fn listener_too_slow(name: &str, program: PathBuf) {
+    let limit = ["--client-output-buffer-limit", "pubsub 1mb 0 0"];
+    let mut world = World::start(program, &limit, 20 << 10).await;
+    let paused = now();
+    world.pause(2);
+    sleep(5 * SECOND).await;
+    world.nodes[2].signal(Signal::CONT);
+    world.nodes[2].event("disconnected", paused, 5 * SECOND + SPARE); // it is closed, or reset
+    let back = world.all_rooms_are_back(3 * SECOND).await;
+    world.nodes[2].event("gap", paused, 10 * SECOND + SPARE);
+    world.finish(name, &format!("rooms back {back:.1?} after it was woken")).await;
+}
+
+pub(crate) async fn stalled_up(name: &str, program: PathBuf) {
+    stalled(name, program, Direction::Up).await;
+}
+
+pub(crate) async fn stalled_down(name: &str, program: PathBuf) {
+    stalled(name, program, Direction::Down).await;
+}
+
+/// The first connections of the last node stall in a direction, after a few seconds. Those that follow do not.
+async fn stalled(name: &str, program: PathBuf, direction: Direction) {
+    let redis = RedisServer::start(program, &[]);
+    let mut connections = 0;
+    let script = move || {
+        connections += 1;
+        let script = Script::new(connections);
+        let stall = Fault::Stall(120 * SECOND);
+        if connections > 2 { script } else { script.with_fault(direction, 100_000, stall) }
+    };
+    let mut world = World::start_with(redis, Some(Box::new(script)), SMALL).await;
+    let (receiver, sender) = if direction == Direction::Up { (0, 2) } else { (2, 0) };
+    let last_arrived = |world: &World| {
+        let rooms = (0..ROOMS).map(|room| world.received((receiver, sender, room)).last_sent);
+        rooms.max().expect("a room")
+    };
+    let deadline = now() + 30 * SECOND;
+    let stalled = loop {
+        let last = last_arrived(&world);
+        if last + SECOND < world.traffic.now() {
+            break now() - (world.traffic.now() - last);
+        }
+        assert!(now() < deadline, "nothing has stalled");
+        sleep(Duration::from_millis(50)).await;
+    };
+    let lost = "disconnected what was published did not come back in time";
+    let noticed = world.nodes[2].event(lost, stalled, NO_ECHO + SPARE);
+    let back = world.all_rooms_are_back(3 * SECOND).await;
+    world.finish(name, &format!("noticed after {noticed:.1?}, rooms back {back:.1?} later")).await;
+}
