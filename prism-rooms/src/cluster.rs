@@ -17,18 +17,24 @@ use crate::{backplane::Backplane, options::RoomsOptions, rooms::Rooms};
 pub(crate) mod action;
 pub(crate) mod core;
 pub(crate) mod elsewhere;
-mod envelope;
+pub(crate) mod envelope;
 pub(crate) mod event;
 pub(crate) mod node_id;
+pub(crate) mod present;
 mod run;
+pub(crate) mod runtime;
 mod served;
 pub(crate) mod shared;
+pub(crate) mod topic;
+pub(crate) mod topic_observer;
 
 use self::{
     event::{ClusterCounts, ClusterEvent},
     node_id::NodeId,
     run::ClusterTask,
+    runtime::AnyRuntime,
     shared::Shared,
+    topic::Topic,
 };
 
 /// A node of a cluster: rooms whose members are connected to several processes. Cheap to clone: all clones are the same
@@ -37,8 +43,9 @@ use self::{
 /// The nodes exchange messages over a [`Backplane`]. Each has [`rooms`](Self::rooms), which are used like any others. A
 /// message to a room is sent to its members at this node, as always, and published for the others. The same is true of
 /// messages to [everyone](Rooms::everyone), of [`close`](crate::Recipients::close), and of
-/// [`wake`](crate::Recipients::wake). Everything else is local: [`len`](Rooms::len), [`members`](Rooms::members) and the other
-/// methods see the connections of this node.
+/// [`wake`](crate::Recipients::wake). Everything else about rooms is local: [`len`](Rooms::len), [`members`](Rooms::members)
+/// and the other methods see the connections of this node. Presence that is [on the cluster](crate::Presence::on) shows the
+/// people at all nodes.
 ///
 /// ```no_run
 /// # fn example(connection: prism_driver::Connection, backplane: prism_rooms::MemoryBackplane) {
@@ -57,8 +64,8 @@ use self::{
 /// [`events`](Self::events) and [`counts`](Self::counts) report this.
 /// [What you can rely on in a cluster](crate::docs::cluster) has the guarantees.
 ///
-/// The node [leaves](Self::leave) when the last clone of this, of its rooms, and of the handlers that have them is
-/// dropped.
+/// The node [leaves](Self::leave) when the last clone of this, of its rooms, of presence on it, and of the handlers that
+/// have them is dropped.
 ///
 /// # Limits
 ///
@@ -71,6 +78,7 @@ use self::{
 pub struct Cluster {
     rooms: Rooms,
     shared: Arc<Shared>,
+    runtime: AnyRuntime,
     /// Closed when the node has left.
     left: Receiver<()>,
 }
@@ -102,7 +110,7 @@ impl Cluster {
         let task = ClusterTask::new(runtime.clone(), shared.clone(), signals, runs, membership);
         // In batches, because most of what it does is to send to many members.
         runtime.spawn(in_batches(task.run(backplane)));
-        Self { rooms, shared, left }
+        Self { rooms, shared, runtime: AnyRuntime::new(runtime), left }
     }
 
     /// Returns the rooms of this node. Each call returns the same.
@@ -155,6 +163,17 @@ impl ClusterEvents {
     /// Waits for the next event. Returns `None` once the node has left. Cancel-safe.
     pub async fn recv(&self) -> Option<ClusterEvent> {
         Deferring::new(self.0.recv()).await.ok()
+    }
+}
+
+impl Cluster {
+    /// Returns a topic of presence at this node, if there is none with this name.
+    pub(crate) fn topic(&self, name: &str) -> Option<Topic> {
+        Topic::new(name, &self.shared, self.rooms())
+    }
+
+    pub(crate) fn runtime(&self) -> AnyRuntime {
+        self.runtime.clone()
     }
 }
 

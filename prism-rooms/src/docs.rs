@@ -17,3 +17,6 @@ pub mod browser {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/protocol.md")]
 pub mod protocol {}
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/cluster-presence.md")]
+pub mod cluster_presence {}

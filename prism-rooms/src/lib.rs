@@ -169,8 +169,8 @@
 //!
 //! # Several processes
 //!
-//! [`Rooms::new`] and [`Presence`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several: a
-//! message reaches the members at all of its nodes. They exchange messages over a [`Backplane`], and
+//! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several: a
+//! message reaches the members at all of its nodes. [`Presence::on`] shows the people at all of them. They exchange messages over a [`Backplane`], and
 //! [the guide to clusters](docs::cluster) says what you can rely on when that fails.
 
 mod backplane;

@@ -3,31 +3,34 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use prism_driver::{Connection, ConnectionId, Runtime};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::to_raw_value;
 
 use crate::{
+    cluster::{Cluster, envelope::presence::MAX_META},
     error::{JoinError, TrackError},
     options::PresenceOptions,
 };
 
 mod change;
+mod cluster;
 mod compressions;
 mod deferred;
 mod encoded_change;
 mod json_size;
 mod notify_schedule;
+mod others;
 mod people;
 mod room_presence;
 mod tracker;
 mod watch;
 mod watcher;
 
-use self::tracker::Tracker;
 pub use self::{
     change::{Change, Person, Tracked},
     watch::Watch,
 };
+use self::{cluster::InCluster, tracker::Tracker};
 
 /// A tracker of the people who are present in each room, which sends the changes to watchers. Cheap to clone: all
 /// clones share the same state.
@@ -60,6 +63,9 @@ pub use self::{
 ///
 /// Metadata is dropped while no lock is held. So the destructor of `M` may call any method of `Presence`, and a
 /// panic in that destructor affects nothing else.
+///
+/// With [`new`](Self::new), it is about the connections of this process; with [`on`](Self::on), about those of all nodes of a
+/// [`Cluster`].
 pub struct Presence<M> {
     tracker: Arc<Tracker<M>>,
 }
@@ -81,9 +87,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// # Panics
     /// As [`new`](Self::new) does.
     pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
-        // While people keep changing, the task would never sleep without a least window.
-        let options = options.window(options.window.max(Duration::from_millis(1)));
-        Self { tracker: Tracker::new(runtime, options) }
+        Self { tracker: Tracker::new(runtime, with_least_window(options), None) }
     }
 
     // ---- being present
@@ -109,7 +113,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         if size > limit {
             return Err(TrackError::MetaTooLarge { size, limit });
         }
-        let tracked = Tracked::new(connection.id(), meta, json.into());
+        let tracked = Tracked::new(connection.id(), None, meta, json.into());
         self.tracker.track(connection, room, person, tracked)
     }
 
@@ -175,6 +179,69 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     pub fn watch_here(&self, room: &str) -> Watch<M> {
         self.tracker.watch_here(room)
     }
+}
+
+impl<M: Serialize + DeserializeOwned + Send + Sync + 'static> Presence<M> {
+    /// Creates a presence tracker of a node of a cluster, with the default options. It shows the people of all nodes.
+    ///
+    /// Nodes tell each other about the people of a topic, whose name you choose. So several trackers of one node can have
+    /// the same rooms. All nodes should have metadata of the same type for a topic: a connection whose metadata cannot be read
+    /// is not shown, and [counted](crate::ClusterCounts::unreadable).
+    ///
+    /// A node knows the people of the other nodes in a room while it has a person or a watcher there itself. In other rooms,
+    /// it knows nobody: [`list`](Self::list) and [`count`](Self::count) return nothing. A [`Watch`] that is kept is enough to
+    /// know a room.
+    ///
+    /// ```no_run
+    /// # fn example(connection: &prism_driver::Connection, cluster: prism_rooms::Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// use prism_rooms::Presence;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Status {
+    ///     typing: bool,
+    /// }
+    ///
+    /// let presence = Presence::on(&cluster, "status"); // instead of `Presence::new(runtime)`
+    /// presence.track(connection, "tea", "ada", Status { typing: false })?;
+    /// presence.watch(connection, "tea")?;
+    /// println!("{} people", presence.count("tea")); // at all nodes
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [The guide](crate::docs::cluster_presence) says what you can rely on.
+    ///
+    /// # Limits
+    ///
+    /// The metadata of a connection may have up to 8 KiB of JSON, whatever [the options](PresenceOptions::max_meta_size) say.
+    /// A room is local if its name and the topic's have more than 1 KiB together, and so is a person whose key has more.
+    ///
+    /// # Panics
+    /// If the node has a tracker for this topic already. Clone that one. And as [`new`](Self::new) does.
+    pub fn on(cluster: &Cluster, topic: &str) -> Self {
+        Self::on_with_options(cluster, topic, PresenceOptions::default())
+    }
+
+    /// Creates a presence tracker of a node of a cluster, as [`on`](Self::on) does, with other options. Each node enforces
+    /// them for its own connections. It counts the people of all nodes that it knows; so there can be more than the limit if
+    /// several nodes track people at the same moment, or while they cannot reach each other.
+    ///
+    /// # Panics
+    /// As [`on`](Self::on) does.
+    pub fn on_with_options(cluster: &Cluster, topic: &str, options: PresenceOptions) -> Self {
+        let Some(name) = cluster.topic(topic) else {
+            panic!("the node has a presence tracker for the topic {topic:?} already");
+        };
+        let in_cluster = InCluster::new(name, |json| serde_json::from_str(json.get()));
+        let options = options.max_meta_size(options.max_meta_size.min(MAX_META));
+        let options = with_least_window(options);
+        Self { tracker: Tracker::new(cluster.runtime(), options, Some(in_cluster)) }
+    }
+}
+
+/// While people keep changing, the task would never sleep without a least window.
+fn with_least_window(options: PresenceOptions) -> PresenceOptions {
+    options.window(options.window.max(Duration::from_millis(1)))
 }
 
 impl<M> Clone for Presence<M> {

@@ -42,6 +42,9 @@ pub enum Channel {
     All,
     /// The channel to which the nodes with members in a room subscribe.
     Room(Arc<str>),
+    /// The channel to which the nodes with people or watchers in a room of [`Presence`](crate::Presence) subscribe. The name
+    /// contains that of the topic.
+    Presence(Arc<str>),
     /// The channel to which only the node with this ID subscribes.
     Node(NodeId),
 }
@@ -56,6 +59,8 @@ pub(crate) enum TicketKind {
     Start,
     /// The number of a batch of subscriptions.
     Subscribe(u64),
+    /// The number of a batch of subscriptions for presence.
+    SubscribePresence(u64),
     /// The number of an envelope. An envelope for several rooms is published on each room's channel.
     Publish(u64),
 }
@@ -65,6 +70,7 @@ impl fmt::Display for Channel {
         match self {
             Self::All => f.write_str("all"),
             Self::Room(room) => write!(f, "r:{room}"),
+            Self::Presence(room) => write!(f, "p:{room}"),
             Self::Node(node) => write!(f, "n:{node}"),
         }
     }

@@ -23,12 +23,14 @@ use super::{
     envelope::MAX_NAME,
     event::{ClusterCounts, ClusterEvent, MemberCount},
     node_id::NodeId,
+    present::{PresenceUpdate, Present},
 };
 use crate::backplane::command::{Channel, Command, Ticket, TicketKind};
 
 mod health;
 pub(crate) mod outbox;
 mod peers;
+pub(crate) mod presence;
 mod questions;
 mod receive;
 mod sequences;
@@ -38,6 +40,7 @@ use self::{
     health::Health,
     outbox::{Outbox, ToPublish},
     peers::Peers,
+    presence::{PresenceCore, PresenceToPublish},
     questions::Questions,
     subscriptions::Subscriptions,
 };
@@ -50,6 +53,7 @@ pub(crate) struct Core {
     health: Health,
     peers: Peers,
     subscriptions: Subscriptions,
+    presence: PresenceCore,
     /// What this node asks others.
     questions: Questions,
     /// What others ask this node.
@@ -96,7 +100,8 @@ impl Core {
             origin,
             health: Health::new(origin.as_u64(), now),
             peers: Peers::default(),
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(Channel::Room, TicketKind::Subscribe),
+            presence: PresenceCore::new(origin),
             questions: Questions::default(),
             asked: VecDeque::new(),
             is_new: false,
@@ -120,6 +125,27 @@ impl Core {
         } else {
             self.subscriptions.vanished(&room, now);
         }
+    }
+
+    /// Handles that a room of presence has its first person or watcher (`true`), or that the last one has gone.
+    pub(crate) fn handle_presence_room(&mut self, room: &Arc<str>, exists: bool, now: Duration) {
+        self.presence.handle_room(room, exists, now);
+    }
+
+    /// Handles that a connection is present in a room, or is not any more.
+    pub(crate) fn handle_person(
+        &mut self,
+        room: &Arc<str>,
+        id: u128,
+        present: Option<Present>,
+        now: Duration,
+    ) {
+        self.presence.handle_person(room, id, present, now);
+    }
+
+    /// Handles that a topic of presence has ended. The names of its rooms begin so.
+    pub(crate) fn handle_topic_ended(&mut self, prefix: &str, now: Duration) {
+        self.presence.handle_topic_ended(prefix, now);
     }
 
     /// Answers whether messages of other nodes reach a room, as soon as they do; see [`Rooms::reached`](crate::Rooms::reached).
@@ -179,6 +205,7 @@ impl Core {
             self.health.connected(now);
             self.is_new = true;
             self.subscriptions.session_started();
+            self.presence.session_started();
         }
     }
 
@@ -194,6 +221,7 @@ impl Core {
         now: Duration,
     ) {
         self.subscriptions.session_ended();
+        self.presence.session_ended();
         outbox.session_ended();
         let was_sound = self.health.session_ended(now);
         if self.leaves_until.is_some() {
@@ -209,10 +237,13 @@ impl Core {
     }
 
     /// Handles that a command has been carried out.
-    pub(crate) fn handle_done(&mut self, ticket: Ticket, outbox: &mut Outbox) {
+    pub(crate) fn handle_done(&mut self, ticket: Ticket, outbox: &mut Outbox, now: Duration) {
         match ticket.0 {
             TicketKind::Start => {}
-            TicketKind::Subscribe(batch) => self.subscriptions.confirmed(batch, self.arrivals),
+            TicketKind::Subscribe(batch) => {
+                self.subscriptions.confirmed(batch, self.arrivals);
+            }
+            TicketKind::SubscribePresence(batch) => self.presence.subscribed(batch, now),
             TicketKind::Publish(number) => outbox.confirm(number),
         }
     }
@@ -227,10 +258,13 @@ impl Core {
         if self.health.is_cut_off(now) {
             self.consider_gone(self.peers.origins().collect(), now);
         }
+        self.presence.handle_timeout(now);
         self.misses_answers |= self.questions.expire(now);
+        self.misses_answers |= self.presence.misses_answers();
         outbox.drop_old(now);
         if self.health.is_heartbeat_due(now) {
             self.health.heartbeat_sent(outbox.push_heartbeat(now), now);
+            self.presence.heartbeat_sent();
             self.peers.forget_old(now);
         }
     }
@@ -242,6 +276,7 @@ impl Core {
             self.health.next_deadline(now),
             self.subscriptions.next_expiry(),
             self.questions.next_expiry(),
+            self.presence.next_deadline(self.speaks()),
             self.leaves_until,
         ];
         deadlines.into_iter().flatten().min()
@@ -267,6 +302,9 @@ impl Core {
         if let Some(command) = self.subscriptions.next_command() {
             return Some(command);
         }
+        if let Some(command) = self.presence.next_command() {
+            return Some(command);
+        }
         let next = next_to_publish()?;
         if self.encoded.0 != next.number() {
             self.encoded = (next.number(), next.encode().into());
@@ -274,6 +312,20 @@ impl Core {
         let payload = self.encoded.1.clone();
         let ticket = Ticket(TicketKind::Publish(next.number()));
         Some(Command::Publish { channel: next.channel(), payload, ticket })
+    }
+
+    /// Returns the next envelope about presence, for the outbox, if that [has room](Outbox::has_room_for_presence) for it.
+    pub(crate) fn poll_presence(
+        &mut self,
+        has_room: bool,
+        now: Duration,
+    ) -> Option<PresenceToPublish> {
+        if self.speaks() { self.presence.next_to_publish(has_room, now) } else { None }
+    }
+
+    /// Returns the next change of what other nodes say about presence.
+    pub(crate) fn poll_presence_update(&mut self) -> Option<PresenceUpdate> {
+        self.presence.next_update()
     }
 
     /// Returns the next broadcast for members of this node.
@@ -296,14 +348,22 @@ impl Core {
             nodes: self.peers.count(),
             published: outbox.published(),
             unpublished: outbox.missed(),
+            refused: self.counts.refused + self.presence.refused(),
             ..self.counts
         }
     }
 
-    /// Drops what those wait for who have asked something. The caller holds wake-ups.
+    /// Drops what those wait for who have asked something, and withdraws the people of other nodes. The caller holds
+    /// wake-ups.
     pub(crate) fn close(&mut self) {
-        self.subscriptions = Subscriptions::default();
+        self.subscriptions = Subscriptions::new(Channel::Room, TicketKind::Subscribe);
         self.questions = Questions::default();
+        self.presence.withdraw();
+    }
+
+    /// Returns whether this node can publish what it says about presence.
+    const fn speaks(&self) -> bool {
+        self.health.is_up() && self.leaves_until.is_none()
     }
 
     fn consider_gone(&mut self, origins: Vec<NodeId>, now: Duration) {
@@ -312,6 +372,7 @@ impl Core {
         }
         for node in origins {
             self.peers.leave(node);
+            self.presence.node_left(node);
             self.events.push_back(ClusterEvent::NodeLeft { node });
         }
         self.peers.forget_old(now);

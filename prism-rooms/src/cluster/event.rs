@@ -76,6 +76,9 @@ pub struct ClusterCounts {
     pub missed: u64,
     /// How often something arrived that had arrived before, and was ignored.
     pub repeated: u64,
-    /// How often something arrived that no node can have sent, and was ignored.
+    /// How often something arrived that no node can have sent, and was ignored. This includes people in a room of
+    /// [`Presence`](crate::Presence) beyond 100,000.
     pub refused: u64,
+    /// How often a person at another node was not shown, because its metadata is not what this node expects.
+    pub unreadable: u64,
 }

@@ -37,6 +37,9 @@ impl<R> Drop for ClusterTask<R> {
         let _wakeups = hold_wakeups(); // a channel that is closed wakes its receivers under its lock
         self.shared.close();
         self.core.close();
+        while let Some(update) = self.core.poll_presence_update() {
+            self.shared.show(update);
+        }
         self.runs.close();
     }
 }
@@ -123,6 +126,17 @@ impl<R: Runtime> ClusterTask<R> {
             let outbox = &mut self.shared.outbox.lock();
             self.core.handle_count_request(&room, members, answer_to, outbox, now);
         }
+        for prefix in changes.ended_topics {
+            self.core.handle_topic_ended(&prefix, now);
+        }
+        for (room, changes) in changes.presence {
+            for (id, present) in changes.people {
+                self.core.handle_person(&room, id, present, now);
+            }
+            if let Some(exists) = changes.exists {
+                self.core.handle_presence_room(&room, exists, now);
+            }
+        }
         if changes.leaves {
             self.core.handle_leave(&mut self.shared.outbox.lock(), now);
         }
@@ -133,16 +147,19 @@ impl<R: Runtime> ClusterTask<R> {
         for event in inputs.events {
             match event {
                 SessionEvent::Done(ticket) => {
-                    self.core.handle_done(ticket, &mut self.shared.outbox.lock());
+                    self.core.handle_done(ticket, &mut self.shared.outbox.lock(), now);
                 }
                 SessionEvent::Received(payload) => {
                     self.core.handle_received(&payload, now);
                     self.deliver();
+                    self.show();
                     self.answer(now);
                 }
             }
         }
         self.core.handle_timeout(&mut self.shared.outbox.lock(), now);
+        self.show();
+        self.publish_presence(now);
         if let Some(session) = session {
             let next_to_publish = || self.shared.outbox.lock().next_to_publish(now);
             session.add_commands(iter::from_fn(|| self.core.poll_command(next_to_publish)));
@@ -163,6 +180,22 @@ impl<R: Runtime> ClusterTask<R> {
                 membership.with_members(&room, |members| members.len()).unwrap_or(0)
             });
             self.shared.outbox.lock().push_answer(origin, number, members as u64, now);
+        }
+    }
+
+    /// Puts what is to be said about presence into the outbox, as far as it has room for that.
+    fn publish_presence(&mut self, now: Duration) {
+        loop {
+            let has_room = self.shared.outbox.lock().has_room_for_presence();
+            let Some(presence) = self.core.poll_presence(has_room, now) else { break };
+            self.shared.outbox.lock().push_presence(presence, now);
+        }
+    }
+
+    /// Shows what other nodes say about presence.
+    fn show(&mut self) {
+        while let Some(update) = self.core.poll_presence_update() {
+            self.shared.show(update);
         }
     }
 

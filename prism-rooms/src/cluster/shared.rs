@@ -1,6 +1,11 @@
 //! [`Shared`]: what rooms and the task of their cluster share.
 
-use std::{collections::HashMap, mem, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_channel::{Receiver, Sender};
 use prism_driver::hold_wakeups;
@@ -11,6 +16,8 @@ use super::{
     elsewhere::Elsewhere,
     event::{ClusterCounts, ClusterEvent, MemberCount},
     node_id::NodeId,
+    present::{PresenceUpdate, Present},
+    topic_observer::TopicObserver,
 };
 use crate::{
     directory::NameObserver,
@@ -36,6 +43,9 @@ pub(crate) struct Shared {
     /// Wakes the task.
     signal: Signal,
     counts: Lock<ClusterCounts>,
+    topics: Lock<Topics>,
+    /// How many people of other nodes have metadata that cannot be read.
+    unreadable: Lock<u64>,
     /// `None` once the node has left.
     listeners: Lock<Option<Listeners>>,
 }
@@ -48,6 +58,9 @@ struct Listeners {
     failure: Option<ClusterEvent>,
 }
 
+/// The topics of presence, by the beginnings of the names of their rooms, and who is told what other nodes say.
+type Topics = HashMap<Arc<str>, Option<Weak<dyn TopicObserver>>>;
+
 /// What has happened since the task has looked.
 #[derive(Default)]
 pub(crate) struct Changes {
@@ -58,8 +71,21 @@ pub(crate) struct Changes {
     pub(crate) reached_requests: Vec<(Box<str>, Sender<bool>)>,
     /// The rooms of which somebody asks how many members they have at all nodes, with their number here.
     pub(crate) count_requests: Vec<(Box<str>, usize, Sender<MemberCount>)>,
+    /// What has changed in rooms of presence.
+    pub(crate) presence: HashMap<Arc<str>, PresenceChanges>,
+    /// The topics that have ended, before that. It holds the beginnings of the names of their rooms.
+    pub(crate) ended_topics: Vec<Arc<str>>,
     /// Whether the node leaves.
     pub(crate) leaves: bool,
+}
+
+/// What has changed in a room of presence. Only the latest state matters, so there is never more than there are people.
+#[derive(Default)]
+pub(crate) struct PresenceChanges {
+    /// Whether the room exists, if that has changed. If it does, it may have vanished in between.
+    pub(crate) exists: Option<bool>,
+    /// The connections that are present, or are not any more.
+    pub(crate) people: HashMap<u128, Option<Present>>,
 }
 
 impl Shared {
@@ -77,6 +103,8 @@ impl Shared {
             clock: Box::new(clock),
             signal,
             counts: Lock::new(ClusterCounts::default()),
+            topics: Lock::new(HashMap::new()),
+            unreadable: Lock::new(0),
             listeners: Lock::new(Some(Listeners::default())),
         };
         (shared, signals)
@@ -113,9 +141,14 @@ impl Shared {
 
     /// Wakes the task if rooms have appeared or vanished. The caller must hold no lock.
     pub(crate) fn wake_if_changed(&self) {
-        if self.has_changes.lower() {
+        if self.lower_has_changes() {
             self.wake();
         }
+    }
+
+    /// Returns whether something has changed for which the task was not woken. The caller wakes it.
+    pub(crate) fn lower_has_changes(&self) -> bool {
+        self.has_changes.lower()
     }
 
     /// Asks whether messages of other nodes reach a room. The answer comes once that is known. The channel is closed if
@@ -147,13 +180,58 @@ impl Shared {
         self.wake();
     }
 
+    // ---- for presence
+
+    /// Adds a topic. Returns `false` if there is one with the same rooms.
+    pub(crate) fn add_topic(&self, prefix: &Arc<str>) -> bool {
+        let mut topics = self.topics.lock();
+        let is_new = !topics.contains_key(prefix);
+        if is_new {
+            topics.insert(prefix.clone(), None);
+        }
+        is_new
+    }
+
+    /// Sets who is told of what other nodes say about a topic.
+    pub(crate) fn observe_topic(&self, prefix: &Arc<str>, observer: Weak<dyn TopicObserver>) {
+        self.topics.lock().insert(prefix.clone(), Some(observer));
+    }
+
+    /// Ends a topic: nobody is present there. The caller must hold no lock.
+    pub(crate) fn end_topic(&self, prefix: &Arc<str>) {
+        if let Some(changes) = &mut *self.changes.lock() {
+            changes.presence.retain(|room, _| !room.starts_with(&**prefix));
+            changes.ended_topics.push(prefix.clone());
+        }
+        self.topics.lock().remove(prefix);
+        self.wake();
+    }
+
+    /// Records that a connection is present in a room, or is not any more.
+    pub(crate) fn record_person(&self, room: String, id: u128, present: Option<Present>) {
+        self.record_presence(room, |changes| drop(changes.people.insert(id, present)));
+    }
+
+    /// Records that a room of presence has appeared or vanished.
+    pub(crate) fn record_presence_room(&self, room: String, exists: bool) {
+        self.record_presence(room, |changes| changes.exists = Some(exists));
+    }
+
+    fn record_presence(&self, room: String, record: impl FnOnce(&mut PresenceChanges)) {
+        if let Some(changes) = &mut *self.changes.lock() {
+            record(changes.presence.entry(room.into()).or_default());
+            self.has_changes.raise();
+        }
+    }
+
     // ---- for the cluster
 
     pub(crate) fn counts(&self) -> ClusterCounts {
         let outbox = self.outbox.lock();
         let (published, unpublished) = (outbox.published(), outbox.missed());
         drop(outbox);
-        ClusterCounts { published, unpublished, ..*self.counts.lock() }
+        let unreadable = *self.unreadable.lock();
+        ClusterCounts { published, unpublished, unreadable, ..*self.counts.lock() }
     }
 
     /// Returns a receiver of the events from now on. The first is why the node cannot connect, if it cannot.
@@ -179,6 +257,18 @@ impl Shared {
         let mut changes = self.changes.lock();
         self.has_changes.lower();
         changes.as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Shows what another node says about presence. The caller must hold no lock.
+    pub(crate) fn show(&self, update: PresenceUpdate) {
+        let PresenceUpdate { room, node, changes } = update;
+        let Some((topic, _)) = room.split_once(':') else { return };
+        let (prefix, room) = room.split_at(topic.len() + 1);
+        let observer = self.topics.lock().get(prefix).cloned().flatten();
+        if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
+            let unreadable = observer.show(room, node, changes);
+            *self.unreadable.lock() += unreadable;
+        }
     }
 
     pub(crate) fn set_counts(&self, counts: ClusterCounts) {
@@ -252,6 +342,8 @@ impl Drop for ClusterHandle {
     }
 }
 
+#[cfg(all(test, prism_loom))]
+mod races;
 #[cfg(all(test, not(prism_loom)))]
 mod tests {
     use std::time::Duration;

@@ -7,7 +7,7 @@ use prism_driver::ConnectionId;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::sync::run_user_code;
+use crate::{cluster::node_id::NodeId, sync::run_user_code};
 
 /// A change in a room, as its watchers receive it.
 ///
@@ -48,7 +48,8 @@ pub enum Change<M> {
 pub struct Person<M> {
     /// The key that [`Presence::track`](super::Presence::track) was given.
     pub key: Arc<str>,
-    /// The person's connections, in the order in which they were first tracked. Never empty.
+    /// The person's connections, in the order in which they were first tracked, or shown here if they are tracked at another
+    /// node of a [`Cluster`](crate::Cluster). Never empty.
     pub connections: Vec<Tracked<M>>,
 }
 
@@ -60,6 +61,8 @@ pub struct Tracked<M> {
     /// The ID of the connection.
     #[serde(rename = "id", serialize_with = "as_text")]
     pub connection: ConnectionId,
+    #[serde(skip)]
+    node: Option<NodeId>,
     #[serde(skip)]
     meta: Meta<M>,
     /// The metadata as JSON, encoded once for all watchers.
@@ -85,8 +88,29 @@ impl<M> Person<M> {
 }
 
 impl<M> Tracked<M> {
-    pub(super) fn new(connection: ConnectionId, meta: M, json: Arc<RawValue>) -> Self {
-        Self { connection, meta: Meta(Some(Arc::new(meta))), json }
+    pub(super) fn new(
+        connection: ConnectionId,
+        node: Option<NodeId>,
+        meta: M,
+        json: Arc<RawValue>,
+    ) -> Self {
+        Self { connection, node, meta: Meta(Some(Arc::new(meta))), json }
+    }
+
+    /// Returns whether it is this connection, tracked at this node (`None`) or at another one.
+    pub(super) fn is(&self, node: Option<NodeId>, id: ConnectionId) -> bool {
+        self.connection == id && self.node == node
+    }
+
+    /// Returns the node of the [`Cluster`](crate::Cluster) at which the connection is tracked; `None` if that is this one, or
+    /// if there is no cluster.
+    #[must_use]
+    pub const fn node(&self) -> Option<NodeId> {
+        self.node
+    }
+
+    pub(super) const fn json(&self) -> &Arc<RawValue> {
+        &self.json
     }
 
     /// Returns the connection's metadata.
@@ -104,7 +128,8 @@ impl<M> Clone for Person<M> {
 
 impl<M> Clone for Tracked<M> {
     fn clone(&self) -> Self {
-        Self { connection: self.connection, meta: self.meta.clone(), json: self.json.clone() }
+        let (connection, node) = (self.connection, self.node);
+        Self { connection, node, meta: self.meta.clone(), json: self.json.clone() }
     }
 }
 

@@ -24,7 +24,11 @@ use super::{
     deferred::Deferred,
     json_size,
 };
-use crate::{error::TrackError, options::PresenceOptions};
+use crate::{
+    cluster::{node_id::NodeId, present::Present},
+    error::TrackError,
+    options::PresenceOptions,
+};
 
 pub(super) struct People<M> {
     current: PeopleByKey<M>,
@@ -33,8 +37,10 @@ pub(super) struct People<M> {
     changed: BTreeSet<Arc<str>>,
     /// An upper bound for the size of the state as JSON, once `current` is announced.
     state_size: usize,
-    /// The person that each connection belongs to.
+    /// The person that each connection of this node belongs to.
     key_of: HashMap<ConnectionId, Arc<str>>,
+    /// The person that each connection of another node belongs to.
+    key_elsewhere: HashMap<(NodeId, ConnectionId), Arc<str>>,
 }
 
 type PeopleByKey<M> = BTreeMap<Arc<str>, Arc<Person<M>>>;
@@ -66,24 +72,46 @@ impl<M> People<M> {
             deferred.connections.push(tracked);
             return Err(error);
         }
-        let id = tracked.connection;
-        if self.key_of.get(&id).is_some_and(|key| **key != *person) {
-            self.remove(id, deferred);
-        }
-        let (key, connections) = self.connections_mut(person, deferred);
-        match connections.iter_mut().find(|present| present.connection == id) {
-            Some(present) => deferred.connections.push(mem::replace(present, tracked)),
-            None => connections.push(tracked),
-        }
-        self.key_of.insert(id, key.clone());
-        self.changed.insert(key);
+        self.put(person, tracked, deferred);
         Ok(())
     }
 
     /// Returns whether the connection was tracked.
     pub(super) fn untrack(&mut self, id: ConnectionId, deferred: &mut Deferred<M>) -> bool {
-        self.state_size -= self.contribution(id).size;
-        self.remove(id, deferred)
+        self.state_size -= self.contribution(None, id).size;
+        self.remove(None, id, deferred)
+    }
+
+    /// Adds a connection of another node to a person, or updates it. The limits are that node's.
+    pub(super) fn show(
+        &mut self,
+        room: &str,
+        person: &str,
+        tracked: Tracked<M>,
+        deferred: &mut Deferred<M>,
+    ) {
+        self.begin(room);
+        let (node, id) = (tracked.node(), tracked.connection);
+        self.state_size -= self.contribution(node, id).size;
+        self.state_size += json_size::of_connection(&tracked);
+        if self.others(person, node, id).next().is_none() {
+            self.state_size += json_size::of_person(person);
+        }
+        self.put(person, tracked, deferred);
+    }
+
+    /// Removes a connection of another node, if it is shown.
+    pub(super) fn hide(&mut self, node: NodeId, id: ConnectionId, deferred: &mut Deferred<M>) {
+        self.state_size -= self.contribution(Some(node), id).size;
+        self.remove(Some(node), id, deferred);
+    }
+
+    /// Returns what other nodes are told of a connection of this node, if it is tracked.
+    pub(super) fn present(&self, id: ConnectionId) -> Option<Present> {
+        let key = self.key_of.get(&id)?;
+        let mut connections = self.current.get(key)?.connections.iter();
+        let tracked = connections.find(|tracked| tracked.is(None, id))?;
+        Some(Present { key: key.clone(), meta: tracked.json().clone() })
     }
 
     pub(super) fn is_tracked(&self, id: ConnectionId) -> bool {
@@ -105,8 +133,9 @@ impl<M> People<M> {
         self.current.len()
     }
 
+    /// Returns whether no connection of this node is tracked.
     pub(super) fn is_empty(&self) -> bool {
-        self.current.is_empty()
+        self.key_of.is_empty()
     }
 
     pub(super) const fn state_size(&self) -> usize {
@@ -143,9 +172,18 @@ impl<M> People<M> {
         (!is_empty).then_some(Diff { joined, updated, left })
     }
 
-    /// Drops the announced people. To be called when the room vanishes.
+    /// Drops the announced people, and those of other nodes. To be called when the room vanishes.
     pub(super) fn clear(&mut self, deferred: &mut Deferred<M>) {
         deferred.people.extend(mem::take(&mut self.announced).into_values());
+        deferred.people.extend(mem::take(&mut self.current).into_values());
+        self.key_elsewhere = HashMap::new();
+    }
+
+    /// Begins with an empty state, if nobody is present.
+    fn begin(&mut self, room: &str) {
+        if self.current.is_empty() {
+            self.state_size = json_size::of_state(room);
+        }
     }
 
     /// Checks the limits. If they permit the connection, `state_size` includes it from now on.
@@ -156,15 +194,10 @@ impl<M> People<M> {
         tracked: &Tracked<M>,
         limits: &PresenceOptions,
     ) -> Result<(), TrackError> {
-        if self.current.is_empty() {
-            self.state_size = json_size::of_state(room);
-        }
-        let replaced = self.contribution(tracked.connection);
+        self.begin(room);
+        let replaced = self.contribution(None, tracked.connection);
         // A person with this connection only does not count: it is about to be replaced.
-        let others = self.current.get(person).map_or(0, |person| {
-            let others = |present: &&Tracked<M>| present.connection != tracked.connection;
-            person.connections.iter().filter(others).count()
-        });
+        let others = self.others(person, None, tracked.connection).count();
         let limit = limits.max_connections_per_person;
         if others >= limit {
             return Err(TrackError::TooManyConnections { limit });
@@ -185,10 +218,29 @@ impl<M> People<M> {
         Ok(())
     }
 
-    fn contribution(&self, id: ConnectionId) -> Contribution {
-        let person = self.key_of.get(&id).and_then(|key| self.current.get(key));
+    /// Returns the other connections of a person.
+    fn others(
+        &self,
+        person: &str,
+        node: Option<NodeId>,
+        id: ConnectionId,
+    ) -> impl Iterator<Item = &Tracked<M>> {
+        let connections =
+            self.current.get(person).into_iter().flat_map(|person| &person.connections);
+        connections.filter(move |present| !present.is(node, id))
+    }
+
+    fn key(&self, node: Option<NodeId>, id: ConnectionId) -> Option<&Arc<str>> {
+        match node {
+            None => self.key_of.get(&id),
+            Some(node) => self.key_elsewhere.get(&(node, id)),
+        }
+    }
+
+    fn contribution(&self, node: Option<NodeId>, id: ConnectionId) -> Contribution {
+        let person = self.key(node, id).and_then(|key| self.current.get(key));
         let Some(person) = person else { return Contribution::default() };
-        let own = person.connections.iter().filter(|present| present.connection == id);
+        let own = person.connections.iter().filter(|present| present.is(node, id));
         let size = own.map(json_size::of_connection).sum();
         match person.connections.len() {
             1 => Contribution { people: 1, size: size + json_size::of_person(&person.key) },
@@ -196,10 +248,37 @@ impl<M> People<M> {
         }
     }
 
-    fn remove(&mut self, id: ConnectionId, deferred: &mut Deferred<M>) -> bool {
-        let Some(key) = self.key_of.remove(&id) else { return false };
+    /// Adds a connection to a person, or updates it.
+    fn put(&mut self, person: &str, tracked: Tracked<M>, deferred: &mut Deferred<M>) {
+        let (node, id) = (tracked.node(), tracked.connection);
+        if self.key(node, id).is_some_and(|key| **key != *person) {
+            self.remove(node, id, deferred);
+        }
+        let (key, connections) = self.connections_mut(person, deferred);
+        match connections.iter_mut().find(|present| present.is(node, id)) {
+            Some(present) => deferred.connections.push(mem::replace(present, tracked)),
+            None => connections.push(tracked),
+        }
+        match node {
+            None => self.key_of.insert(id, key.clone()),
+            Some(node) => self.key_elsewhere.insert((node, id), key.clone()),
+        };
+        self.changed.insert(key);
+    }
+
+    fn remove(
+        &mut self,
+        node: Option<NodeId>,
+        id: ConnectionId,
+        deferred: &mut Deferred<M>,
+    ) -> bool {
+        let key = match node {
+            None => self.key_of.remove(&id),
+            Some(node) => self.key_elsewhere.remove(&(node, id)),
+        };
+        let Some(key) = key else { return false };
         let (_, connections) = self.connections_mut(&key, deferred);
-        deferred.connections.extend(connections.extract_if(.., |present| present.connection == id));
+        deferred.connections.extend(connections.extract_if(.., |present| present.is(node, id)));
         if connections.is_empty() {
             deferred.people.extend(self.current.remove(&key));
         }
@@ -237,6 +316,7 @@ impl<M> Default for People<M> {
             changed: BTreeSet::new(),
             state_size: 0,
             key_of: HashMap::new(),
+            key_elsewhere: HashMap::new(),
         }
     }
 }

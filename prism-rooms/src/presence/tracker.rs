@@ -19,6 +19,7 @@ use prism_driver::{Connection, ConnectionId, Deferring, Runtime};
 
 use super::{
     change::Tracked,
+    cluster::InCluster,
     deferred::Deferred,
     notify_schedule::{Deadline, NotifySchedule},
     room_presence::RoomPresence,
@@ -46,22 +47,36 @@ pub(super) struct Tracker<M> {
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
     schedule: NotifySchedule,
     next_watch_id: AtomicU64,
+    /// `None` if there are no other nodes.
+    pub(super) cluster: Option<InCluster<M>>,
 }
 
 impl<M: Send + Sync + 'static> Tracker<M> {
     /// Creates a tracker and spawns its task.
-    pub(super) fn new(runtime: impl Runtime, options: PresenceOptions) -> Arc<Self> {
+    pub(super) fn new(
+        runtime: impl Runtime,
+        options: PresenceOptions,
+        cluster: Option<InCluster<M>>,
+    ) -> Arc<Self> {
         let (schedule, signals) = NotifySchedule::new();
         let clock = runtime.clone();
         let tracker = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             records: MemberRecords::new(DEFAULT_SHARDS),
-            rooms: Directory::new(DEFAULT_SHARDS),
+            rooms: match &cluster {
+                None => Directory::new(DEFAULT_SHARDS),
+                Some(cluster) => Directory::observed(DEFAULT_SHARDS, cluster.room_observer()),
+            },
             options,
             clock: Box::new(move || clock.now()),
             schedule,
             next_watch_id: AtomicU64::new(0),
+            cluster,
         });
+        if let Some(cluster) = &tracker.cluster {
+            let observer: Weak<Self> = Arc::downgrade(&tracker);
+            cluster.observe(observer);
+        }
         runtime.spawn(notify_when_due(runtime.clone(), signals, Arc::downgrade(&tracker)));
         tracker
     }
@@ -75,12 +90,14 @@ impl<M: Send + Sync + 'static> Tracker<M> {
     ) -> Result<(), TrackError> {
         let mut deferred = self.deferred();
         self.add(connection, room, &mut deferred, |name, room, deferred| {
-            room.people.track(name, person, tracked, &self.options, deferred)
+            room.people.track(name, person, tracked, &self.options, deferred)?;
+            self.record(name, connection.id(), room);
+            Ok(())
         })
     }
 
     pub(super) fn untrack(&self, id: ConnectionId, room: &str) -> bool {
-        self.remove(id, room, |room, deferred| room.people.untrack(id, deferred))
+        self.remove(id, room, |name, room, deferred| self.untrack_in(id, name, room, deferred))
     }
 
     pub(super) fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
@@ -98,7 +115,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
     }
 
     pub(super) fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
-        self.remove(id, room, |room, deferred| room.unwatch(id, deferred))
+        self.remove(id, room, |_, room, deferred| room.unwatch(id, deferred))
     }
 
     pub(super) fn watch_here(&self, room: &str) -> Watch<M> {
@@ -108,6 +125,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         self.rooms.with_or_default(room, |name, room| {
             room.watch_here(name, watch_id, sender, &mut deferred);
         });
+        self.signal_cluster(&mut deferred);
         let (this, name) = (self.this.clone(), Arc::from(room));
         watch.on_drop(move || {
             if let Some(tracker) = this.upgrade() {
@@ -115,6 +133,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
                 tracker.with_room(&name, &mut deferred, |room, deferred| {
                     room.unwatch_here(watch_id, deferred);
                 });
+                tracker.signal_cluster(&mut deferred);
             }
         });
         watch
@@ -156,6 +175,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
             })
         };
         let added = self.records.update(connection, &self.this, || {}, enter);
+        self.signal_cluster(deferred);
         added.unwrap_or_else(|| Err(JoinError::Ended.into()))
     }
 
@@ -165,24 +185,54 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         &self,
         id: ConnectionId,
         room: &str,
-        remove: impl FnOnce(&mut RoomPresence<M>, &mut Deferred<M>) -> bool,
+        remove: impl FnOnce(&Arc<str>, &mut RoomPresence<M>, &mut Deferred<M>) -> bool,
     ) -> bool {
         let mut deferred = self.deferred();
         let removed = self.records.update_existing(id, |rooms| {
             let name = rooms.get(room)?.clone();
             self.with_room(&name, &mut deferred, |room, deferred| {
-                let removed = remove(room, deferred);
+                let removed = remove(&name, room, deferred);
                 if !room.has_connection(id) {
                     rooms.remove(&name);
                 }
                 removed
             })
         });
+        self.signal_cluster(&mut deferred);
         removed.flatten().unwrap_or(false)
     }
 
+    /// Untracks a connection in a room, which is locked.
+    fn untrack_in(
+        &self,
+        id: ConnectionId,
+        name: &Arc<str>,
+        room: &mut RoomPresence<M>,
+        deferred: &mut Deferred<M>,
+    ) -> bool {
+        let was_tracked = room.people.untrack(id, deferred);
+        if was_tracked {
+            self.record(name, id, room);
+        }
+        was_tracked
+    }
+
+    /// Records for the cluster, if there is one, what a connection is in a room, which is locked.
+    fn record(&self, name: &Arc<str>, id: ConnectionId, room: &RoomPresence<M>) {
+        if let Some(cluster) = &self.cluster {
+            cluster.record(name, id, &room.people);
+        }
+    }
+
+    /// Wakes the cluster, if there is one, when no lock is held.
+    fn signal_cluster(&self, deferred: &mut Deferred<M>) {
+        if let Some(cluster) = &self.cluster {
+            cluster.signal(&mut deferred.signals);
+        }
+    }
+
     /// Calls `change` with a room, if it has people or watchers; then schedules the notification.
-    fn with_room<R>(
+    pub(super) fn with_room<R>(
         &self,
         name: &Arc<str>,
         deferred: &mut Deferred<M>,
@@ -213,7 +263,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
     }
 
     /// Starts a change. To be called before a lock is taken.
-    fn deferred(&self) -> Deferred<M> {
+    pub(super) fn deferred(&self) -> Deferred<M> {
         Deferred::new((self.clock)())
     }
 
@@ -282,10 +332,11 @@ impl<M: Send + Sync + 'static> RecordOwner<Connection> for Tracker<M> {
             for name in rooms {
                 self.with_room(name, &mut deferred, |room, deferred| {
                     room.unwatch(id, deferred);
-                    room.people.untrack(id, deferred);
+                    self.untrack_in(id, name, room, deferred);
                 });
             }
         });
+        self.signal_cluster(&mut deferred);
     }
 }
 

@@ -17,12 +17,12 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 mod contents;
 
 use self::contents::{Contents, OwnedTargets};
-use super::sequences::Sequences;
+use super::{presence::PresenceToPublish, sequences::Sequences};
 use crate::{
     backplane::command::Channel,
     cluster::{
         action::OwnedAction,
-        envelope::{Envelope, MAX_EXCLUDED, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS},
+        envelope::{MAX_EXCLUDED, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS},
         node_id::NodeId,
     },
     stamp::Stamp,
@@ -38,6 +38,10 @@ const MAX_AGE: Duration = Duration::from_secs(2);
 const WINDOW: usize = 256;
 /// The most bytes that a session has at a time, except for one copy.
 const WINDOW_BYTES: usize = 256 << 10;
+/// How many envelopes about presence wait until there is no room for more, and how many bytes. What there is no room for is
+/// gathered elsewhere, where it takes up no more for each person. So presence does not push out messages.
+const MAX_PRESENCE: usize = 256;
+const MAX_PRESENCE_BYTES: usize = 128 << 10;
 /// The most heartbeats at a time, if very many rooms are to be mentioned.
 const MAX_HEARTBEATS: usize = 8;
 
@@ -50,6 +54,9 @@ pub(crate) struct Outbox {
     unconfirmed: usize,
     unconfirmed_bytes: usize,
     bytes: usize,
+    /// How many envelopes are about presence, and how many bytes.
+    presence: usize,
+    presence_bytes: usize,
     sequences: Sequences,
     is_closed: bool,
     published: u64,
@@ -84,6 +91,8 @@ impl Outbox {
             unconfirmed: 0,
             unconfirmed_bytes: 0,
             bytes: 0,
+            presence: 0,
+            presence_bytes: 0,
             sequences: Sequences::default(),
             is_closed: false,
             published: 0,
@@ -177,6 +186,15 @@ impl Outbox {
         self.push(Stamp::next().number, Contents::Answer { to, question, members }, now);
     }
 
+    /// Adds what this node says about presence.
+    pub(crate) fn push_presence(&mut self, presence: PresenceToPublish, now: Duration) {
+        self.push(Stamp::next().number, Contents::Presence(presence), now);
+    }
+
+    pub(crate) const fn has_room_for_presence(&self) -> bool {
+        self.presence < MAX_PRESENCE && self.presence_bytes < MAX_PRESENCE_BYTES
+    }
+
     /// Adds a goodbye, after which nothing is accepted.
     pub(crate) fn push_goodbye(&mut self, now: Duration) {
         self.push(Stamp::next().number, Contents::Goodbye, now);
@@ -188,7 +206,7 @@ impl Outbox {
         self.missed += self.entries.iter().filter(|entry| entry.body.is_broadcast()).count() as u64;
         self.entries.clear();
         self.take_back();
-        self.bytes = 0;
+        self.count();
         self.is_closed = true;
     }
 
@@ -199,6 +217,10 @@ impl Outbox {
         let (size, body) = (body.size(), Arc::new(body));
         let entry = Entry { number, pushed: now, size, body, given: 0, unconfirmed: 0 };
         self.bytes += entry.size;
+        if entry.body.is_presence() {
+            self.presence += 1;
+            self.presence_bytes += entry.size;
+        }
         self.entries.push_back(entry);
         while self.entries.len() > MAX_ENVELOPES || self.bytes > MAX_BYTES {
             if !self.drop_first_waiting() {
@@ -249,7 +271,7 @@ impl Outbox {
             && let Some(first) = self.entries.pop_front_if(|first| first.is_done())
         {
             self.in_flight -= 1;
-            self.bytes -= first.size;
+            self.removed(&first);
             self.published += u64::from(first.body.is_broadcast());
         }
     }
@@ -258,7 +280,7 @@ impl Outbox {
     pub(crate) fn session_ended(&mut self) {
         self.take_back();
         self.entries.retain(|entry| entry.body.outlives_a_session());
-        self.bytes = self.entries.iter().map(|entry| entry.size).sum();
+        self.count();
     }
 
     /// Drops what has waited for too long.
@@ -298,9 +320,25 @@ impl Outbox {
     fn drop_first_waiting(&mut self) -> bool {
         let dropped = self.first_waiting().and_then(|first| self.entries.remove(first));
         let Some(dropped) = dropped else { return false };
-        self.bytes -= dropped.size;
+        self.removed(&dropped);
         self.missed += u64::from(dropped.body.is_broadcast());
         true
+    }
+
+    fn removed(&mut self, entry: &Entry) {
+        self.bytes -= entry.size;
+        if entry.body.is_presence() {
+            self.presence -= 1;
+            self.presence_bytes -= entry.size;
+        }
+    }
+
+    /// Counts what is left.
+    fn count(&mut self) {
+        let presence = self.entries.iter().filter(|entry| entry.body.is_presence());
+        self.presence = presence.clone().count();
+        self.presence_bytes = presence.map(|entry| entry.size).sum();
+        self.bytes = self.entries.iter().map(|entry| entry.size).sum();
     }
 
     /// Returns the index of the oldest envelope that waits and may be dropped.
@@ -328,8 +366,7 @@ impl ToPublish {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let body = self.body.as_body();
-        Envelope { origin: self.origin, number: self.number, body }.encode()
+        self.body.encode(self.origin, self.number)
     }
 
     /// Returns the channel to publish it on.

@@ -157,6 +157,10 @@ impl Peers {
         self.by_origin.get_mut(&origin)
     }
 
+    pub(super) fn is_present(&self, origin: NodeId) -> bool {
+        self.by_origin.get(&origin).is_some_and(|peer| peer.is_present)
+    }
+
     /// Returns how many nodes are present.
     pub(super) fn count(&self) -> usize {
         self.present().count()

@@ -38,6 +38,7 @@ impl Core {
             Heard::Refused => return self.counts.refused += 1,
         };
         if matches!(body, Body::Goodbye) {
+            self.presence.node_left(origin);
             if self.peers.say_goodbye(origin) && !joined {
                 self.events.push_back(ClusterEvent::NodeLeft { node: origin });
             }
@@ -58,6 +59,12 @@ impl Core {
                 self.asked.push_back(Question { origin, number, room: room.into() });
             }
             Body::Answer { question, members } => self.questions.answer(question, origin, members),
+            Body::Presence(body) => {
+                // The people of a node that has not joined would never leave.
+                if self.peers.is_present(origin) {
+                    self.presence.handle_body(origin, &body, now);
+                }
+            }
             Body::Goodbye => {}
         }
     }
@@ -81,6 +88,7 @@ impl Core {
 
     fn welcome(&mut self, node: NodeId, now: Duration) {
         self.events.push_back(ClusterEvent::NodeJoined { node });
+        self.presence.node_joined(node, now);
         self.health.hasten_heartbeat(now);
     }
 

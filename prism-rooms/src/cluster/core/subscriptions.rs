@@ -26,8 +26,10 @@ const LINGER: Duration = Duration::from_secs(5);
 /// The most rooms in a command.
 const MAX_BATCH: usize = 512;
 
-#[derive(Default)]
 pub(super) struct Subscriptions {
+    /// What kind of channel a room has, and its tickets.
+    channel: fn(Arc<str>) -> Channel,
+    ticket: fn(u64) -> TicketKind,
     rooms: HashMap<Arc<str>, Subscription>,
     /// The rooms that have vanished, by the time until which they are kept.
     lingering: BTreeSet<(Duration, Arc<str>)>,
@@ -67,6 +69,19 @@ enum Change {
 }
 
 impl Subscriptions {
+    pub(super) fn new(channel: fn(Arc<str>) -> Channel, ticket: fn(u64) -> TicketKind) -> Self {
+        Self {
+            channel,
+            ticket,
+            rooms: HashMap::new(),
+            lingering: BTreeSet::new(),
+            queue: VecDeque::new(),
+            has_session: false,
+            requested: HashMap::new(),
+            next_batch: 0,
+        }
+    }
+
     /// Records that a room has its first member.
     pub(super) fn appeared(&mut self, room: Arc<str>) {
         if room.len() > MAX_NAME {
@@ -180,7 +195,7 @@ impl Subscriptions {
         if batch.is_empty() {
             return None;
         }
-        let channels = batch.iter().cloned().map(Channel::Room).collect();
+        let channels = batch.iter().cloned().map(self.channel).collect();
         if !is_subscribing {
             return Some(Command::Unsubscribe { channels });
         }
@@ -193,7 +208,7 @@ impl Subscriptions {
             }
         }
         self.requested.insert(self.next_batch, batch);
-        let ticket = Ticket(TicketKind::Subscribe(self.next_batch));
+        let ticket = Ticket((self.ticket)(self.next_batch));
         Some(Command::Subscribe { channels, ticket })
     }
 
@@ -206,17 +221,21 @@ impl Subscriptions {
         }
     }
 
-    /// Records that the session has subscribed to all rooms of a batch, after so many arrivals of all nodes.
-    pub(super) fn confirmed(&mut self, batch: u64, arrivals: u64) {
-        for room in self.requested.remove(&batch).unwrap_or_default() {
-            if let Some(subscription) = self.rooms.get_mut(&room)
-                && subscription.state == State::Requested(batch)
-            {
-                subscription.state = State::Active;
-                subscription.followed_since.get_or_insert(arrivals);
-                answer(&mut subscription.waiting, true);
-            }
-        }
+    /// Records that the session has subscribed to all rooms of a batch, after so many arrivals of all nodes. Returns those
+    /// that were not subscribed to before.
+    pub(super) fn confirmed(&mut self, batch: u64, arrivals: u64) -> Vec<Arc<str>> {
+        let mut rooms = self.requested.remove(&batch).unwrap_or_default();
+        rooms.retain(|room| {
+            let subscription = self.rooms.get_mut(room);
+            let is_requested =
+                |subscription: &&mut Subscription| subscription.state == State::Requested(batch);
+            let Some(subscription) = subscription.filter(is_requested) else { return false };
+            subscription.state = State::Active;
+            subscription.followed_since.get_or_insert(arrivals);
+            answer(&mut subscription.waiting, true);
+            true
+        });
+        rooms
     }
 
     /// Returns the name of a room, if it is known.

@@ -98,7 +98,7 @@ impl Node {
                 } else {
                     self.held_back.extend(payload);
                 }
-                self.core.handle_done(ticket, &mut self.outbox);
+                self.core.handle_done(ticket, &mut self.outbox, self.now);
             }
             if self.next_of_other <= self.now
                 && let Some((origin, number)) = self.other

@@ -12,6 +12,11 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
+    /// Returns how many bytes are left.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn u8(&mut self) -> Result<u8, Malformed> {
         self.array().map(u8::from_be_bytes)
     }

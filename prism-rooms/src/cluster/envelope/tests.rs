@@ -2,10 +2,15 @@
 
 use fastrand::Rng;
 use prism_driver::{CloseCode, Message};
+use serde_json::value::RawValue;
 
 use super::{
     Action, Body, Broadcast, Envelope, MAX_NAME, MAX_PAYLOAD, MAX_ROOMS, Malformed, Outgoing,
     Position, RoomPosition, Targets,
+    presence::{
+        AskedRoom, MAX_KEY, MAX_LISTED, MAX_META, PeoplePart, PresenceBody, PresenceChange,
+        PresentPerson, RoomVersion, Versions,
+    },
 };
 use crate::cluster::node_id::node_id;
 
@@ -47,6 +52,7 @@ fn all_kinds() -> Vec<Envelope<'static>> {
     let (question, answer) =
         (Body::Question { room: "tea" }, Body::Answer { question: 7, members: 0 });
     let bodies = [heartbeat, Body::Goodbye, Body::Broadcast(everyone), question, answer];
+    let bodies = bodies.into_iter().chain(presence().map(Body::Presence));
     let others = bodies.map(|body| Envelope { origin: node_id(3), number: u64::MAX, body });
     let to_rooms = [
         to_rooms(&["milk", "tea"], text("the kettle is on ☕")),
@@ -56,7 +62,48 @@ fn all_kinds() -> Vec<Envelope<'static>> {
         close(CloseCode::NO_STATUS, ""),
         to_rooms(&["tea"], Action::Wake),
     ];
-    others.into_iter().chain(to_rooms).collect()
+    others.chain(to_rooms).collect()
+}
+
+fn ada(id: u128) -> PresentPerson<'static> {
+    PresentPerson { id, key: "ada", meta: json(r#"{"mood":"fine ☕"}"#) }
+}
+
+fn json(text: &str) -> &RawValue {
+    serde_json::from_str(text).unwrap()
+}
+
+/// One of each kind of what is said about presence.
+fn presence() -> [PresenceBody<'static>; 5] {
+    let room = "status:tea";
+    let part = |first, last, people| PeoplePart { room, version: 9, first, last, people };
+    let version = |room, version| RoomVersion { room, version };
+    [
+        PresenceBody::Change(PresenceChange {
+            room,
+            from: 0,
+            to: 9,
+            put: vec![ada(2), ada(5)],
+            gone: vec![1, 3],
+        }),
+        PresenceBody::People(vec![part(0, 7, vec![ada(0), ada(7)]), part(8, u128::MAX, vec![])]),
+        PresenceBody::Question(vec![
+            AskedRoom { room: "role:milk", known: vec![(node_id(1), 5), (node_id(2), u64::MAX)] },
+            AskedRoom { room, known: vec![] },
+        ]),
+        PresenceBody::Versions(Versions {
+            recent: vec![version("role:tea", 0)],
+            after: "role:water",
+            others: vec![version(room, 9)],
+            to_end: false,
+        }),
+        PresenceBody::Versions(Versions {
+            recent: vec![],
+            after: "",
+            others: vec![],
+            to_end: true,
+        }),
+    ]
 }
 
 #[test]
@@ -135,6 +182,85 @@ fn what_is_invalid_is_refused() {
 }
 
 #[test]
+fn what_is_invalid_about_presence_is_refused() {
+    let room = "status:tea";
+    let change =
+        |from, to, put, gone| PresenceBody::Change(PresenceChange { room, from, to, put, gone });
+    let people = |parts: &[(u128, u128, &[u128])]| {
+        let parts = parts.iter().map(|(first, last, ids)| {
+            let people = ids.iter().copied().map(ada).collect();
+            PeoplePart { room, version: 1, first: *first, last: *last, people }
+        });
+        PresenceBody::People(parts.collect())
+    };
+    let long = |key, meta| change(1, 2, vec![PresentPerson { id: 1, key, meta }], vec![]);
+    let (long_key, long_meta) = ("x".repeat(MAX_KEY + 1), format!("\"{}\"", "x".repeat(MAX_META)));
+    let versions = |after, others: &[(&'static str, u64)], to_end| {
+        let others = others.iter().map(|(room, version)| RoomVersion { room, version: *version });
+        PresenceBody::Versions(Versions { recent: vec![], after, others: others.collect(), to_end })
+    };
+    let asked = |known| PresenceBody::Question(vec![AskedRoom { room, known }]);
+    let many: Vec<String> = (0..=MAX_LISTED).map(|n| format!("{n:05}")).collect();
+    let many = many.iter().map(|room| AskedRoom { room, known: vec![] }).collect();
+    let invalid = [
+        ("the same version", change(5, 5, vec![ada(1)], vec![])),
+        ("unsorted people", change(1, 2, vec![ada(2), ada(1)], vec![])),
+        ("the same person twice", change(1, 2, vec![ada(2), ada(2)], vec![])),
+        ("unsorted IDs", change(1, 2, vec![], vec![2, 1])),
+        ("present and gone", change(1, 2, vec![ada(1)], vec![1])),
+        ("nobody, and somebody", change(1, 0, vec![ada(1)], vec![])),
+        ("a long key", long(&long_key, json("0"))),
+        ("long metadata", long("ada", json(&long_meta))),
+        ("an ID before the range", people(&[(5, 9, &[4])])),
+        ("an ID after the range", people(&[(5, 9, &[10])])),
+        ("an inverted range", people(&[(9, 5, &[])])),
+        ("overlapping ranges", people(&[(0, 5, &[]), (5, 9, &[])])),
+        ("unsorted nodes", asked(vec![(node_id(2), 1), (node_id(1), 1)])),
+        ("too many rooms", PresenceBody::Question(many)),
+        ("a room before the range", versions("b", &[("a", 1)], true)),
+        ("a room at the start of the range", versions("b", &[("b", 1)], true)),
+        ("nobody in a room", versions("", &[("a", 0)], true)),
+        ("no end", versions("b", &[], false)),
+    ];
+    for (what, body) in invalid {
+        let envelope = Envelope { origin: node_id(1), number: 1, body: Body::Presence(body) };
+        assert_eq!(Envelope::decode(&envelope.encode()), Err(Malformed), "{what}");
+    }
+}
+
+#[test]
+fn metadata_has_to_be_json_without_space_around_it() {
+    let body = PresenceBody::People(vec![PeoplePart {
+        room: "tea",
+        version: 1,
+        first: 0,
+        last: 9,
+        people: vec![PresentPerson { id: 1, key: "ada", meta: json("1234") }],
+    }]);
+    let envelope = Envelope { origin: node_id(1), number: 1, body: Body::Presence(body) };
+    let bytes = envelope.encode();
+    let start = bytes.len() - 4;
+    for (meta, is_valid) in [
+        ("5678", true),
+        ("null", true),
+        ("[[]]", true),
+        ("[[[]", false),
+        (" 12 ", false),
+        ("12, ", false),
+    ] {
+        let bytes = [&bytes[..start], meta.as_bytes()].concat();
+        assert_eq!(Envelope::decode(&bytes).is_ok(), is_valid, "{meta}");
+    }
+    // However deep it is, nothing overflows.
+    let deep = ["[".repeat(4000), "]".repeat(4000)].concat();
+    let person = PresentPerson { id: 1, key: "ada", meta: json(&deep) };
+    let change = PresenceChange { room: "tea", from: 1, to: 2, put: vec![person], gone: vec![] };
+    let body = Body::Presence(PresenceBody::Change(change));
+    let bytes = Envelope { origin: node_id(1), number: 1, body }.encode();
+    assert!(Envelope::decode(&bytes).is_ok());
+}
+
+#[test]
 fn counts_and_lengths_are_bounded() {
     let mut bytes = to_rooms(&["tea"], text("")).encode();
     bytes[18] = MAX_ROOMS as u8 + 1;
@@ -150,6 +276,10 @@ fn counts_and_lengths_are_bounded() {
     let mut bytes = Envelope { origin: node_id(1), number: 1, body: heartbeat }.encode();
     bytes[34..36].copy_from_slice(&257_u16.to_be_bytes());
     bytes.extend(vec![1; 19 * 257]);
+    assert_eq!(Envelope::decode(&bytes), Err(Malformed));
+    let body = Body::Presence(PresenceBody::People(Vec::new()));
+    let mut bytes = Envelope { origin: node_id(1), number: 1, body }.encode();
+    bytes.extend(vec![0; 80 << 10]);
     assert_eq!(Envelope::decode(&bytes), Err(Malformed));
 }
 

@@ -6,7 +6,8 @@ use crate::{
     backplane::command::Channel,
     cluster::{
         action::OwnedAction,
-        envelope::{Body, Broadcast, Position, RoomPosition, Targets},
+        core::presence::PresenceToPublish,
+        envelope::{Body, Broadcast, Envelope, Position, RoomPosition, Targets, encode_presence},
         node_id::NodeId,
     },
 };
@@ -22,6 +23,7 @@ pub(super) enum Contents {
     Question { room: Box<str> },
     Answer { to: NodeId, question: u64, members: u64 },
     Broadcast { targets: OwnedTargets, except: Vec<u128>, action: OwnedAction },
+    Presence(PresenceToPublish),
 }
 
 #[derive(Debug)]
@@ -35,13 +37,21 @@ impl Contents {
         matches!(self, Self::Broadcast { .. })
     }
 
+    pub(super) const fn is_presence(&self) -> bool {
+        matches!(self, Self::Presence(_))
+    }
+
     /// Heartbeats and goodbyes may not. There are few, and a node that is busy, but alive, must not miss its own.
     pub(super) const fn may_be_dropped(&self) -> bool {
         !matches!(self, Self::Heartbeat { .. } | Self::Goodbye)
     }
 
     pub(super) const fn outlives_a_session(&self) -> bool {
-        matches!(self, Self::Broadcast { .. } | Self::Goodbye)
+        match self {
+            Self::Broadcast { .. } | Self::Goodbye => true,
+            Self::Presence(presence) => presence.outlives_session,
+            Self::Heartbeat { .. } | Self::Question { .. } | Self::Answer { .. } => false,
+        }
     }
 
     pub(super) fn size(&self) -> usize {
@@ -60,28 +70,13 @@ impl Contents {
                     };
                     rooms + 16 * except.len() + action.payload_len()
                 }
+                Self::Presence(presence) => presence.body.bytes.len(),
             }
     }
 
-    pub(super) const fn copies(&self) -> usize {
-        match self {
-            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => rooms.len(),
-            _ => 1,
-        }
-    }
-
-    pub(super) fn channel(&self, copy: usize) -> Channel {
-        match self {
-            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => {
-                Channel::Room(rooms[copy].0.clone())
-            }
-            Self::Answer { to, .. } => Channel::Node(*to),
-            _ => Channel::All,
-        }
-    }
-
-    pub(super) fn as_body(&self) -> Body<'_> {
-        match self {
+    /// Returns the bytes of the envelope with this number.
+    pub(super) fn encode(&self, origin: NodeId, number: u64) -> Vec<u8> {
+        let body = match self {
             Self::Heartbeat { everyone, rooms } => {
                 Body::Heartbeat { everyone: *everyone, rooms: as_positions(rooms) }
             }
@@ -98,6 +93,26 @@ impl Contents {
                 except: except.clone(),
                 action: action.as_action(),
             }),
+            Self::Presence(presence) => return encode_presence(origin, number, &presence.body),
+        };
+        Envelope { origin, number, body }.encode()
+    }
+
+    pub(super) const fn copies(&self) -> usize {
+        match self {
+            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => rooms.len(),
+            _ => 1,
+        }
+    }
+
+    pub(super) fn channel(&self, copy: usize) -> Channel {
+        match self {
+            Self::Broadcast { targets: OwnedTargets::Rooms(rooms), .. } => {
+                Channel::Room(rooms[copy].0.clone())
+            }
+            Self::Answer { to, .. } => Channel::Node(*to),
+            Self::Presence(presence) => presence.channel.clone(),
+            _ => Channel::All,
         }
     }
 }

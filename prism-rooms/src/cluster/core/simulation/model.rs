@@ -117,6 +117,11 @@ impl Model {
         }
     }
 
+    /// Returns the nodes that are there, as a node sees it.
+    pub(super) fn present(&mut self, node: u64) -> &BTreeSet<u64> {
+        &self.nodes.entry(node).or_default().present
+    }
+
     /// Records what a node has noticed.
     pub(super) fn notice(&mut self, node: u64, event: &ClusterEvent) {
         let seen = self.nodes.entry(node).or_default();

@@ -7,6 +7,7 @@ use prism_driver::PreparedMessage;
 use super::{
     ROOMS, STEADY_ROOMS,
     model::{Model, Target},
+    presence::View,
 };
 use crate::cluster::{
     action::OwnedAction,
@@ -27,11 +28,13 @@ pub(super) struct Node {
     /// The rooms that it follows from its start, once they are reached.
     pub(super) reached: BTreeSet<&'static str>,
     pub(super) answer: Option<async_channel::Receiver<bool>>,
+    pub(super) presence: View,
 }
 
 impl Node {
     pub(super) fn new(origin: u64, steady_rooms: usize, now: Duration) -> Self {
-        let (core, outbox) = (Core::new(node_id(origin), now), Outbox::new(node_id(origin)));
+        let (mut core, outbox) = (Core::new(node_id(origin), now), Outbox::new(node_id(origin)));
+        core.presence.set_max_part(150);
         let mut node = Self {
             origin,
             core,
@@ -43,6 +46,7 @@ impl Node {
             sent: 0,
             reached: BTreeSet::new(),
             answer: None,
+            presence: View::default(),
         };
         ROOMS[..steady_rooms].iter().for_each(|room| node.follow(room, now));
         node
@@ -72,6 +76,14 @@ impl Node {
             self.outbox.push_to_rooms(&rooms, Vec::new(), action, now)
         };
         model.sent(self.origin, targets, stamp.number);
+    }
+
+    /// Puts what is to be said about presence into the outbox.
+    pub(super) fn publish_presence(&mut self, now: Duration) {
+        while let Some(presence) = self.core.poll_presence(self.outbox.has_room_for_presence(), now)
+        {
+            self.outbox.push_presence(presence, now);
+        }
     }
 
     /// Receives what the backplane brings.

@@ -35,6 +35,8 @@ pub(super) struct Happened {
     partitions: usize,
     forgotten: usize,
     reported: usize,
+    presence: usize,
+    shown: usize,
 }
 
 impl World {
@@ -99,6 +101,13 @@ impl World {
 
     /// Something that the application does, or a fault.
     fn act(&mut self) {
+        if self.rng.u8(..8) == 0 {
+            let node = self.rng.usize(..self.nodes.len());
+            let node = &mut self.nodes[node];
+            node.presence.act(&mut node.core, &mut self.rng, self.now);
+            record(node, &mut self.model);
+            self.happened.presence += 1;
+        }
         if self.rng.u8(..4) > 0 {
             return;
         }
@@ -226,6 +235,7 @@ impl World {
                 node.is_connected = true;
                 node.core.handle_connected(self.now);
             }
+            node.publish_presence(self.now);
             let (core, outbox, now) = (&mut node.core, &mut node.outbox, self.now);
             let poll = || core.poll_command(|| outbox.next_to_publish(now));
             state.commands.extend(iter::from_fn(poll));
@@ -243,12 +253,14 @@ impl World {
         let node = &mut self.nodes[index];
         let replies = self.rng.usize(..=state.replies.len());
         for ticket in state.replies.drain(..replies) {
-            node.core.handle_done(ticket, &mut node.outbox);
+            node.core.handle_done(ticket, &mut node.outbox, self.now);
         }
         let pushes = self.rng.usize(..=state.pushes.len());
         for push in state.pushes.drain(..pushes) {
             match push {
-                Push::Subscribed(ticket) => node.core.handle_done(ticket, &mut node.outbox),
+                Push::Subscribed(ticket) => {
+                    node.core.handle_done(ticket, &mut node.outbox, self.now);
+                }
                 Push::Payload(payload) => node.receive(&payload, &mut self.model, self.now),
             }
             record(node, &mut self.model);
@@ -290,10 +302,14 @@ impl World {
     pub(super) fn check(self) -> Happened {
         let alive: BTreeSet<u64> = self.nodes.iter().map(|node| node.origin).collect();
         self.model.check(&alive);
+        let mut shown = 0;
         for node in &self.nodes {
             let counts = node.core.counts(&node.outbox);
             assert_eq!(counts.nodes, alive.len() - 1);
             assert_eq!(counts.published + counts.unpublished, node.sent, "nothing waits");
+            let others = self.nodes.iter().filter(|other| other.origin != node.origin);
+            let others: Vec<_> = others.map(|other| (other.origin, &other.presence)).collect();
+            shown += node.presence.check(&others);
             for other in alive.iter().filter(|other| **other != node.origin) {
                 // The very last message is to everyone.
                 assert!(self.model.has_last(node.origin, *other), "{other} at {}", node.origin);
@@ -303,6 +319,7 @@ impl World {
             losses: self.backplane.lost,
             repetitions: self.backplane.repeated,
             reported: self.model.reported() as usize,
+            shown,
             ..self.happened
         }
     }
@@ -316,6 +333,11 @@ fn record(node: &mut Node, model: &mut Model) {
     while let Some(incoming) = node.core.poll_incoming() {
         model.arrive(node.origin, &incoming);
     }
+    let present = model.present(node.origin);
+    while let Some(update) = node.core.poll_presence_update() {
+        node.presence.show(update, present);
+    }
+    node.presence.check_nodes(present);
 }
 
 impl Happened {
@@ -331,6 +353,8 @@ impl Happened {
             && self.partitions > schedules
             && self.forgotten > schedules / 2
             && self.reported > schedules
+            && self.presence > 10 * schedules
+            && self.shown > schedules
     }
 }
 
@@ -346,5 +370,7 @@ impl AddAssign for Happened {
         self.partitions += other.partitions;
         self.forgotten += other.forgotten;
         self.reported += other.reported;
+        self.presence += other.presence;
+        self.shown += other.shown;
     }
 }

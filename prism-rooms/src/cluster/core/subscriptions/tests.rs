@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_channel::Receiver;
 
-use super::{Command, LINGER, MAX_BATCH, MAX_NAME, Subscriptions, TicketKind};
+use super::{Channel, Command, LINGER, MAX_BATCH, MAX_NAME, Subscriptions, TicketKind};
 
 const NOW: Duration = Duration::from_secs(1);
 
 fn with_session() -> Subscriptions {
-    let mut subscriptions = Subscriptions::default();
+    let mut subscriptions = Subscriptions::new(Channel::Room, TicketKind::Subscribe);
     subscriptions.session_started();
     subscriptions
 }

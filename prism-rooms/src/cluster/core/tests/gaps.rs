@@ -10,7 +10,7 @@ fn what_is_missing_is_reported_and_its_room_subscribed_to_again() {
     node.core.handle_room("tea".into(), true, node.now);
     for command in node.commands() {
         if let Command::Subscribe { ticket, .. } = command {
-            node.core.handle_done(ticket, &mut node.outbox);
+            node.core.handle_done(ticket, &mut node.outbox, node.now);
         }
     }
     let gap = |missed| Gap { node: node_id(2), room: Some("tea".into()), missed };

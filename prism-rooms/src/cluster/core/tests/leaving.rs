@@ -46,7 +46,7 @@ fn leaving_waits_for_the_goodbye_but_not_for_long() {
     assert_eq!(Envelope::decode(payload).unwrap().body, Body::Goodbye);
     assert!(!node.core.has_left(&node.outbox, node.now));
     assert!(node.core.has_left(&node.outbox, node.now + SECOND));
-    node.core.handle_done(*ticket, &mut node.outbox);
+    node.core.handle_done(*ticket, &mut node.outbox, node.now);
     assert!(node.core.has_left(&node.outbox, node.now));
     node.lose();
     assert_eq!(node.events(), [], "it was to end");

@@ -1,0 +1,260 @@
+//! [`OthersPeople`]: the people that other nodes have in the rooms that this node follows, as far as it knows.
+//!
+//! What a node publishes arrives in its order, or not at all. So what is known of its people in a room is right as long as
+//! each [change](PresenceChange) begins with the version that is known. The people of a room arrive in
+//! [parts](PeoplePart), each for a range of IDs, with the version of that moment. Between two parts, changes continue the
+//! version, as they always do.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::Bound::{Excluded, Included, Unbounded},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::cluster::{
+    envelope::presence::{MAX_KNOWN, NOBODY, PeoplePart, PresenceChange, Versions},
+    node_id::NodeId,
+    present::{PresenceUpdate, Present},
+};
+
+/// The most connections that other nodes may have in a room.
+pub(super) const MAX_PEOPLE: usize = 100_000;
+/// How long an answer may take until the question is asked again.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// The version of a room of which not everything is known.
+const INCOMPLETE: u64 = u64::MAX;
+
+#[derive(Default)]
+pub(super) struct OthersPeople {
+    /// The rooms that this node follows, and how many connections all other nodes have there.
+    rooms: HashMap<Arc<str>, usize>,
+    nodes: BTreeMap<NodeId, BTreeMap<Arc<str>, Replica>>,
+    updates: VecDeque<PresenceUpdate>,
+    missing: VecDeque<Missing>,
+    /// How many people were left out because there were too many.
+    refused: u64,
+}
+
+/// Something is missing of a node's people in a room. It has to be asked for them.
+pub(super) struct Missing {
+    pub(super) node: NodeId,
+    pub(super) room: Arc<str>,
+    /// Whether it was asked before and has not answered in time.
+    pub(super) again: bool,
+}
+
+/// What is known of the people that a node has in a room.
+#[derive(Default)]
+struct Replica {
+    version: u64,
+    people: BTreeMap<u128, Present>,
+    /// The first ID of the part that is to arrive next; `None` if all have arrived.
+    next: Option<u128>,
+    /// When the node was asked for the people, or has answered in part.
+    asked: Option<Duration>,
+}
+
+impl OthersPeople {
+    // ---- the rooms that this node follows
+
+    /// Begins to follow a room, or shows again what is known of it.
+    pub(super) fn follow(&mut self, room: &Arc<str>) {
+        self.rooms.entry(room.clone()).or_default();
+        for (node, replicas) in &self.nodes {
+            let Some(replica) = replicas.get(room).filter(|replica| !replica.people.is_empty())
+            else {
+                continue;
+            };
+            let all = replica.people.iter().map(|(id, present)| (*id, Some(present.clone())));
+            let changes = all.collect();
+            self.updates.push_back(PresenceUpdate { room: room.clone(), node: *node, changes });
+        }
+    }
+
+    /// Forgets a room that is not followed any more. Nobody sees its people.
+    pub(super) fn unfollow(&mut self, room: &str) {
+        self.rooms.remove(room);
+        for replicas in self.nodes.values_mut() {
+            replicas.remove(room);
+        }
+    }
+
+    /// Returns the rooms that this node follows.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rooms.keys()
+    }
+
+    // ---- what other nodes say
+
+    pub(super) fn handle_change(
+        &mut self,
+        node: NodeId,
+        change: &PresenceChange<'_>,
+        now: Duration,
+    ) {
+        let Some((room, replica)) = self.replica(node, change.room) else { return };
+        if change.to == NOBODY {
+            return self.remove(node, &room);
+        }
+        if replica.version != change.from {
+            return self.miss(node, room, now);
+        }
+        replica.version = change.to;
+        let put = change.put.iter().map(|person| (person.id, Some(Present::from(*person))));
+        let gone = change.gone.iter().map(|id| (*id, None));
+        self.apply(node, &room, put.chain(gone).collect());
+    }
+
+    pub(super) fn handle_part(&mut self, node: NodeId, part: &PeoplePart<'_>, now: Duration) {
+        let Some((room, replica)) = self.replica(node, part.room) else { return };
+        let continues = part.version == replica.version && replica.next == Some(part.first);
+        if part.first > 0 && !continues {
+            // It is complete already, or a part was lost.
+            if replica.next.is_some() {
+                self.miss(node, room, now);
+            }
+            return;
+        }
+        replica.version = part.version;
+        replica.next = part.last.checked_add(1);
+        replica.asked = replica.next.map(|_| now);
+        let is_in = |id: &u128| part.people.binary_search_by_key(id, |person| person.id).is_ok();
+        let known = replica.people.range(part.first..=part.last);
+        let gone = known.filter(|(id, _)| !is_in(id)).map(|(id, _)| (*id, None));
+        let mut changes: Vec<_> = gone.collect();
+        changes.extend(part.people.iter().map(|person| (person.id, Some(Present::from(*person)))));
+        self.apply(node, &room, changes);
+    }
+
+    /// Compares what is known of a node's people with their versions.
+    pub(super) fn handle_versions(&mut self, node: NodeId, versions: &Versions<'_>, now: Duration) {
+        for listed in versions.recent.iter().chain(&versions.others) {
+            let Some((room, replica)) = self.replica(node, listed.room) else { continue };
+            if replica.version == listed.version && replica.next.is_none() {
+                replica.asked = None;
+            } else if listed.version == NOBODY {
+                self.remove(node, &room);
+            } else {
+                self.miss(node, room, now);
+            }
+        }
+        // All rooms with people in this range are listed.
+        let last = versions.others.last().filter(|_| !versions.to_end);
+        let last = last.map_or(Unbounded, |last| Included(last.room));
+        let range = (Excluded(versions.after), last);
+        let is_listed =
+            |room: &str| versions.others.binary_search_by(|listed| listed.room.cmp(room)).is_ok();
+        let known =
+            self.nodes.get(&node).into_iter().flat_map(|rooms| rooms.range::<str, _>(range));
+        let vanished = known.map(|(room, _)| room).filter(|room| !is_listed(room)).cloned();
+        for room in vanished.collect::<Vec<_>>() {
+            self.remove(node, &room);
+        }
+    }
+
+    /// Withdraws the people of a node that is not there any more.
+    pub(super) fn forget_node(&mut self, node: NodeId) {
+        let rooms = self.nodes.get(&node).into_iter().flat_map(BTreeMap::keys).cloned();
+        for room in rooms.collect::<Vec<_>>() {
+            self.remove(node, &room);
+        }
+        self.nodes.remove(&node);
+    }
+
+    /// Returns the nodes whose people are known.
+    pub(super) fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    // ---- questions
+
+    /// Records that a node is asked for its people in a room, or all nodes are (`None`). Returns what is known.
+    pub(super) fn asked(
+        &mut self,
+        node: Option<NodeId>,
+        room: &str,
+        now: Duration,
+    ) -> Vec<(NodeId, u64)> {
+        let mut known = Vec::new();
+        for (origin, replicas) in &mut self.nodes {
+            if node.is_none_or(|node| node == *origin)
+                && let Some(replica) = replicas.get_mut(room)
+            {
+                replica.asked = Some(now);
+                let version = if replica.next.is_some() { INCOMPLETE } else { replica.version };
+                known.push((*origin, version));
+            }
+        }
+        known.sort_unstable();
+        known.truncate(MAX_KNOWN);
+        known
+    }
+
+    // ---- what is to be shown
+
+    pub(super) fn next_update(&mut self) -> Option<PresenceUpdate> {
+        self.updates.pop_front()
+    }
+
+    /// Returns what is to be asked for next.
+    pub(super) fn next_missing(&mut self) -> Option<Missing> {
+        self.missing.pop_front()
+    }
+
+    pub(super) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Returns what is known of a node's people in a room, and its name, if this node follows it.
+    fn replica(&mut self, node: NodeId, room: &str) -> Option<(Arc<str>, &mut Replica)> {
+        let (room, _) = self.rooms.get_key_value(room)?;
+        let replica = self.nodes.entry(node).or_default().entry(room.clone()).or_default();
+        Some((room.clone(), replica))
+    }
+
+    /// Records that something is missing of a node's people in a room, unless it was asked for them a moment ago.
+    fn miss(&mut self, node: NodeId, room: Arc<str>, now: Duration) {
+        let replica = self.nodes.get_mut(&node).and_then(|replicas| replicas.get_mut(&room));
+        let Some(replica) = replica else { return };
+        if replica.asked.is_none_or(|asked| asked + MAX_WAIT <= now) {
+            let again = replica.asked.replace(now).is_some();
+            self.missing.push_back(Missing { node, room, again });
+        }
+    }
+
+    /// Removes what is known of a node's people in a room: it has none.
+    fn remove(&mut self, node: NodeId, room: &Arc<str>) {
+        let Some(replica) = self.nodes.get(&node).and_then(|rooms| rooms.get(room)) else { return };
+        let gone = replica.people.keys().map(|id| (*id, None)).collect();
+        self.apply(node, room, gone);
+        if let Some(rooms) = self.nodes.get_mut(&node) {
+            rooms.remove(room);
+        }
+    }
+
+    fn apply(&mut self, node: NodeId, room: &Arc<str>, changes: Vec<(u128, Option<Present>)>) {
+        let replica = self.nodes.get_mut(&node).and_then(|replicas| replicas.get_mut(room));
+        let (Some(count), Some(replica)) = (self.rooms.get_mut(room), replica) else { return };
+        let mut applied = Vec::new();
+        for (id, present) in changes {
+            let before = match &present {
+                Some(_) if *count >= MAX_PEOPLE && !replica.people.contains_key(&id) => {
+                    self.refused += 1;
+                    continue;
+                }
+                Some(present) => replica.people.insert(id, present.clone()),
+                None => replica.people.remove(&id),
+            };
+            *count += usize::from(present.is_some());
+            *count -= usize::from(before.is_some());
+            if before != present {
+                applied.push((id, present));
+            }
+        }
+        if !applied.is_empty() {
+            let update = PresenceUpdate { room: room.clone(), node, changes: applied };
+            self.updates.push_back(update);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Many people, many rooms: what is said in parts, in turn, or not at all.
+
+use std::{collections::BTreeSet, iter};
+
+use super::*;
+use crate::cluster::{
+    core::presence::others::MAX_PEOPLE,
+    envelope::presence::{MAX_LISTED, MAX_PART},
+};
+
+#[test]
+fn of_many_rooms_those_that_have_changed_are_mentioned_first_and_all_in_rotation() {
+    let mut node = Node::new(1);
+    node.watch("s:");
+    for n in 0..3 * MAX_LISTED {
+        node.put(&format!("s:{n:04}"), 1, "1");
+    }
+    while !node.publish().is_empty() {}
+    let mut mentioned = BTreeSet::new();
+    let mut mention = |node: &mut Node| {
+        node.core.heartbeat_sent();
+        let published = node.publish();
+        let bytes = encode_presence(node.id, 1, &published[0].body);
+        let Body::Presence(PresenceBody::Versions(versions)) =
+            Header::decode(&bytes).unwrap().decode_body().unwrap()
+        else {
+            panic!("{published:?}")
+        };
+        assert!(versions.recent.len() + versions.others.len() <= MAX_LISTED);
+        mentioned.extend(versions.others.iter().map(|version| version.room.to_owned()));
+        let recent =
+            versions.recent.iter().map(|version| (version.room.to_owned(), version.version));
+        (recent.collect::<Vec<_>>(), mentioned.len())
+    };
+    for _ in 0..20 {
+        mention(&mut node);
+    }
+    node.remove("s:0700", 1);
+    node.publish();
+    assert_eq!(mention(&mut node).0, [("s:0700".to_owned(), 0)]);
+    assert_eq!(mention(&mut node).0, [("s:0700".to_owned(), 0)], "twice");
+    assert_eq!(mention(&mut node).0, []);
+    assert_eq!(mention(&mut node).1, 3 * MAX_LISTED, "each was mentioned");
+}
+
+#[test]
+fn many_people_are_told_in_parts_while_they_change() {
+    let (mut one, mut two) = two();
+    let long = format!("\"{}\"", "x".repeat(1000));
+    for id in 0..500 {
+        two.put("s:tea", 2 * id, &long);
+    }
+    let changes = two.publish();
+    assert_eq!(changes.len(), (500 * 1025_usize).div_ceil(MAX_PART), "they are lost");
+    two.core.heartbeat_sent();
+    two.publish_to(&mut one);
+    let question = one.publish();
+    two.receive(one.id, &question[0]);
+    let mut parts = 0;
+    while let Some(published) = two.core.next_to_publish(true, two.now) {
+        let size = published.body.bytes.len();
+        assert!(size <= MAX_PART + 1200, "{size}");
+        one.receive(two.id, &published);
+        if published.channel == Channel::Node(one.id) {
+            parts += 1;
+            // Before the part that has arrived, and after it.
+            two.put("s:tea", 2 * parts - 1, "1");
+            two.remove("s:tea", 1000 - 2 * parts);
+            two.now += GATHERED;
+        }
+    }
+    assert!(parts >= 8, "{parts}");
+    let mut shown = BTreeSet::new();
+    for change in one.shown() {
+        let (sign, id) = change.split_at(1);
+        if sign == "+" {
+            shown.insert(id.to_owned())
+        } else {
+            shown.remove(id)
+        };
+    }
+    assert_eq!(shown.len(), 500);
+    assert!(shown.contains("1") && !shown.contains("998"));
+    two.core.heartbeat_sent();
+    two.publish_to(&mut one);
+    assert!(one.publish().is_empty(), "all is known");
+}
+
+#[test]
+fn a_part_that_is_lost_is_asked_for_again() {
+    let (mut one, mut two) = two();
+    let long = format!("\"{}\"", "x".repeat(8000));
+    (0..20).for_each(|id| two.put("s:tea", id, &long));
+    two.publish();
+    for lost in [Some(1), Some(2), None] {
+        one.now += 2 * SECOND;
+        two.core.heartbeat_sent();
+        two.publish_to(&mut one);
+        for question in one.publish() {
+            two.receive(one.id, &question);
+        }
+        for (n, part) in two.publish().iter().enumerate() {
+            if Some(n) != lost {
+                one.receive(two.id, part);
+            }
+        }
+    }
+    let shown = one.shown();
+    assert_eq!(shown.len(), 20, "each once: {shown:?}");
+    one.now += 2 * SECOND;
+    two.core.heartbeat_sent();
+    two.publish_to(&mut one);
+    assert!(one.publish().is_empty(), "all is known");
+}
+
+#[test]
+fn questions_of_thousands_of_rooms_are_spread_over_two_seconds() {
+    let mut node = Node::new(1);
+    for n in 0..10 * MAX_LISTED {
+        node.core.handle_room(&format!("s:{n}").into(), true, node.now);
+    }
+    node.subscribe();
+    let began = node.now;
+    let mut questions = Vec::new();
+    while let Some(due) = node.core.next_deadline(true) {
+        node.now = node.now.max(due);
+        questions.extend(iter::from_fn(|| node.core.next_to_publish(true, node.now)));
+    }
+    assert_eq!(questions.len(), 10);
+    assert!(questions.iter().all(|question| question.channel == Channel::All));
+    let took = node.now - began;
+    assert!((3 * SECOND / 2..=2 * SECOND).contains(&took), "{took:?}");
+}
+
+#[test]
+fn what_the_outbox_has_no_room_for_waits_without_a_deadline_and_is_gathered() {
+    let mut node = Node::new(1);
+    node.put("s:tea", 1, "1");
+    node.now += GATHERED;
+    assert!(node.core.next_to_publish(false, node.now).is_none());
+    assert_eq!(node.core.next_deadline(true), None, "the task would spin");
+    node.put("s:tea", 2, "1");
+    assert_eq!(node.publish().len(), 1, "both in one");
+}
+
+#[test]
+fn people_are_bounded_and_what_is_too_much_is_counted() {
+    let (mut one, mut two) = two();
+    for id in 0..MAX_PEOPLE as u128 + 5 {
+        two.put("s:tea", id, "1");
+    }
+    two.publish_to(&mut one);
+    assert_eq!(one.shown().len(), MAX_PEOPLE);
+    assert_eq!(one.core.refused(), 5);
+    two.remove("s:tea", 0);
+    two.put("s:tea", 1_000_000, "1");
+    two.publish_to(&mut one);
+    assert_eq!(one.core.refused(), 6, "those who are new come before those who are gone");
+    two.put("s:tea", 1_000_001, "1");
+    two.publish_to(&mut one);
+    assert_eq!(one.shown(), ["-0", "+1000001"]);
+    assert!(one.publish().is_empty(), "it is not asked for again and again");
+}

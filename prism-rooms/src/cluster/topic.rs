@@ -1,0 +1,75 @@
+//! [`Topic`]: the hold of a [`Presence`](crate::Presence) on its cluster.
+
+use std::sync::{Arc, Weak};
+
+use super::{present::Present, shared::Shared, topic_observer::TopicObserver};
+use crate::{directory::NameObserver, rooms::Rooms, signal::Signals};
+
+/// A topic of presence at a node, which says who is there. When it is dropped, nobody is.
+pub(crate) struct Topic {
+    rooms: TopicRooms,
+    /// The node is there as long as the topic.
+    _node: Rooms,
+}
+
+/// The rooms of a topic. To the cluster, a room's name is that of its topic and its own.
+#[derive(Clone)]
+struct TopicRooms {
+    shared: Arc<Shared>,
+    prefix: Arc<str>,
+}
+
+impl Topic {
+    /// Creates a topic of a node. Returns `None` if the node has one with this name.
+    pub(crate) fn new(name: &str, shared: &Arc<Shared>, node: Rooms) -> Option<Self> {
+        // The name ends at the first colon.
+        let prefix = Arc::from(name.replace('%', "%25").replace(':', "%3a") + ":");
+        let rooms = TopicRooms { shared: shared.clone(), prefix };
+        shared.add_topic(&rooms.prefix).then(|| Self { rooms, _node: node })
+    }
+
+    /// Sets who is told of what other nodes say.
+    pub(crate) fn observe(&self, observer: Weak<dyn TopicObserver>) {
+        self.rooms.shared.observe_topic(&self.rooms.prefix, observer);
+    }
+
+    /// Returns an observer of the rooms of this topic.
+    pub(crate) fn room_observer(&self) -> Arc<dyn NameObserver> {
+        Arc::new(self.rooms.clone())
+    }
+
+    /// Records that a connection is present in a room, or is not any more. To be called under the room's lock;
+    /// [`signal`](Self::signal) has to follow.
+    pub(crate) fn record(&self, room: &str, id: u128, present: Option<Present>) {
+        self.rooms.shared.record_person(self.rooms.name(room), id, present);
+    }
+
+    /// Wakes the cluster later, if anything was recorded.
+    pub(crate) fn signal(&self, signals: &mut Signals) {
+        if self.rooms.shared.lower_has_changes() {
+            signals.add(&self.rooms.shared.signal());
+        }
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        self.rooms.shared.end_topic(&self.rooms.prefix);
+    }
+}
+
+impl TopicRooms {
+    fn name(&self, room: &str) -> String {
+        [&self.prefix, room].concat()
+    }
+}
+
+impl NameObserver for TopicRooms {
+    fn appeared(&self, room: &Arc<str>) {
+        self.shared.record_presence_room(self.name(room), true);
+    }
+
+    fn vanished(&self, room: &Arc<str>) {
+        self.shared.record_presence_room(self.name(room), false);
+    }
+}

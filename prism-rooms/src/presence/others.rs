@@ -1,0 +1,51 @@
+//! Shows the people of other nodes in the rooms of a [`Tracker`].
+
+use std::sync::Arc;
+
+use prism_driver::ConnectionId;
+
+use super::{change::Tracked, tracker::Tracker};
+use crate::cluster::{node_id::NodeId, present::Present, topic_observer::TopicObserver};
+
+/// A connection of another node: the person's key, if it is present, and what it shows.
+type Shown<M> = (ConnectionId, Option<(Arc<str>, Tracked<M>)>);
+
+impl<M: Send + Sync + 'static> TopicObserver for Tracker<M> {
+    fn show(&self, room: &str, node: NodeId, changes: Vec<(u128, Option<Present>)>) -> u64 {
+        let (mut unreadable, name) = (0, Arc::from(room));
+        let shown: Vec<Shown<M>> = changes
+            .into_iter()
+            .map(|(id, present)| {
+                let id = ConnectionId::from_u128(id);
+                let read =
+                    present.as_ref().and_then(|present| self.read_present(id, node, present));
+                unreadable += u64::from(present.is_some() && read.is_none());
+                (id, read)
+            })
+            .collect();
+        let mut deferred = self.deferred();
+        // The room may have vanished. If it comes back, all of its people are shown again.
+        self.with_room(&name, &mut deferred, |room, deferred| {
+            for (id, present) in shown {
+                match present {
+                    Some((key, tracked)) => room.people.show(&name, &key, tracked, deferred),
+                    None => room.people.hide(node, id, deferred),
+                }
+            }
+        });
+        unreadable
+    }
+}
+
+impl<M: Send + Sync + 'static> Tracker<M> {
+    fn read_present(
+        &self,
+        id: ConnectionId,
+        node: NodeId,
+        present: &Present,
+    ) -> Option<(Arc<str>, Tracked<M>)> {
+        let meta = self.cluster.as_ref()?.read(present)?;
+        let tracked = Tracked::new(id, Some(node), meta, present.meta.clone());
+        Some((present.key.clone(), tracked))
+    }
+}

@@ -1,0 +1,134 @@
+//! Presence across nodes that crash, leave, pause, lose their connections, or have very many people.
+
+use prism_driver::Runtime;
+use prism_rooms::PresenceOptions;
+
+use crate::presence_cluster::{MILLISECOND, SECOND, World};
+
+#[test]
+fn the_people_of_a_node_that_crashes_leave_once_within_nine_seconds() {
+    for offset in 0..8 {
+        let world = World::new(3);
+        world.sim.run(async {
+            let mut view = world.watch(0);
+            let _people = (world.connect(1, "ada").await, world.connect(1, "ben").await);
+            let _eve = world.connect(2, "eve").await;
+            view.wait_for(&world, 3).await;
+            world.sim.pass(offset * 250 * MILLISECOND).await;
+            world.nodes[1].backplane.isolate();
+            let took = view.wait_for(&world, 1).await;
+            assert!((4 * SECOND..=9 * SECOND).contains(&took), "{took:?}");
+            world.sim.pass(60 * SECOND).await;
+            view.update().await;
+            assert_eq!((view.left, world.list(0)), (2, vec!["eve: fine".to_owned()]));
+        });
+    }
+}
+
+#[test]
+fn the_people_of_a_node_that_leaves_leave_at_once_and_stay_there() {
+    let world = World::new(2);
+    world.sim.run(async {
+        let _people = (world.connect(0, "ada").await, world.connect(1, "ben").await);
+        let mut views = [world.watch(0), world.watch(1)];
+        views[0].wait_for(&world, 2).await;
+        views[1].wait_for(&world, 2).await;
+        let began = world.sim.now();
+        world.nodes[1].cluster.leave().await;
+        views[0].wait_for(&world, 1).await;
+        assert!(world.sim.now() - began <= 200 * MILLISECOND, "{:?}", world.sim.now() - began);
+        views[1].wait_for(&world, 1).await;
+        assert_eq!([world.list(0), world.list(1)], [["ada: fine"], ["ben: fine"]]);
+        let _eve = world.connect(1, "eve").await;
+        assert_eq!(world.list(1), ["ben: fine", "eve: fine"], "it goes on alone");
+    });
+}
+
+#[test]
+fn a_partition_withdraws_the_people_of_the_other_side_and_they_come_back() {
+    let world = World::new(3);
+    world.sim.run(async {
+        let _people = (
+            world.connect(0, "ada").await,
+            world.connect(1, "ben").await,
+            world.connect(2, "eve").await,
+        );
+        let mut view = world.watch(0);
+        view.wait_for(&world, 3).await;
+        let began = world.sim.now();
+        world.nodes[0].backplane.isolate();
+        view.wait_for(&world, 1).await;
+        let took = world.sim.now() - began;
+        assert!((11 * SECOND..=16 * SECOND).contains(&took), "{took:?}");
+        assert_eq!(world.list(1), ["ben: fine", "eve: fine"]);
+        world.sim.pass(60 * SECOND).await;
+        let _dan = world.connect(0, "dan").await;
+        let began = world.sim.now();
+        world.nodes[0].backplane.rejoin();
+        let mut there = world.watch(1);
+        there.wait_for(&world, 4).await;
+        view.wait_for(&world, 4).await;
+        let took = world.sim.now() - began;
+        assert!(took <= 5 * SECOND, "{took:?}");
+        world.sim.pass(60 * SECOND).await;
+        assert_eq!(world.list(2), ["ada: fine", "ben: fine", "dan: fine", "eve: fine"]);
+    });
+}
+
+#[test]
+fn the_people_of_a_node_that_pauses_for_ten_seconds_leave_and_come_back_in_two() {
+    let world = World::new(2);
+    world.sim.run(async {
+        let _people = (world.connect(0, "ada").await, world.connect(1, "ben").await);
+        let mut view = world.watch(0);
+        view.wait_for(&world, 2).await;
+        let paused = world.sim.now();
+        world.nodes[1].backplane.isolate();
+        view.wait_for(&world, 1).await;
+        world.sim.pass(10 * SECOND - (world.sim.now() - paused)).await;
+        world.nodes[1].backplane.rejoin();
+        let took = view.wait_for(&world, 2).await;
+        assert!(took <= 2 * SECOND, "{took:?}");
+        assert_eq!(world.list(1), ["ada: fine", "ben: fine"], "for it, nothing has happened");
+    });
+}
+
+#[test]
+fn what_is_lost_shows_with_the_next_heartbeat() {
+    let world = World::new(2);
+    world.sim.run(async {
+        let mut view = world.watch(0);
+        let ada = world.connect(1, "ada").await;
+        view.wait_for(&world, 1).await;
+        world.nodes[0].backplane.lose(1);
+        drop(ada);
+        let took = view.wait_for(&world, 0).await;
+        assert!((SECOND / 2..=3 * SECOND).contains(&took), "it was not lost: {took:?}");
+        world.nodes[0].backplane.lose(1);
+        let _ben = world.connect(1, "ben").await;
+        let took = view.wait_for(&world, 1).await;
+        assert!((SECOND / 2..=3 * SECOND).contains(&took), "it was not lost: {took:?}");
+    });
+}
+
+#[test]
+fn five_thousand_people_in_a_room() {
+    let options = PresenceOptions::default().max_people_per_room(10_000).max_state_size(10 << 20);
+    let world = World::with_options(3, options);
+    world.sim.run(async {
+        let mut people = Vec::new();
+        for n in 0..5000 {
+            let url = format!("ws://node{}.example/person{n}", n % 2);
+            people.push(world.sim.client(&url).connect().await.unwrap());
+        }
+        let began = world.sim.now();
+        let mut view = world.watch(2);
+        view.wait_for(&world, 5000).await;
+        assert!(world.sim.now() - began <= 2 * SECOND, "{:?}", world.sim.now() - began);
+        assert_eq!([0, 1].map(|node| world.nodes[node].presence.count("tea")), [5000, 5000]);
+        people.truncate(10);
+        view.wait_for(&world, 10).await;
+        assert_eq!(world.nodes[0].cluster.counts().unpublished, 0);
+        assert_eq!(world.list(0), world.list(2));
+    });
+}
