@@ -1,9 +1,11 @@
 //! A node of a cluster, with a backplane that delivers any bytes, and what the node has published itself, with changes, as
 //! if from other nodes. Nothing panics, and the node goes on: it connects again, subscribes, and its members receive what
-//! it sends, unless what arrived has closed them.
+//! it sends, unless what arrived has closed them. A watcher of presence sees the people that are listed, and once the node
+//! has left, those of other nodes are gone.
 #![no_main]
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +16,9 @@ use bytes::Bytes;
 use futures_lite::future::{or, poll_once};
 use libfuzzer_sys::fuzz_target;
 use prism_driver::{Connection, Handler, Message, Options};
-use prism_rooms::{Backplane, Cluster, Command, Rooms, Session, SessionFuture};
+use prism_rooms::{
+    Backplane, Change, Cluster, Command, Presence, Rooms, Session, SessionFuture, Watch,
+};
 use prism_test::{Received, Sim};
 
 #[derive(Arbitrary, Debug)]
@@ -22,11 +26,31 @@ enum Act {
     /// Delivers these bytes.
     Bytes(Vec<u8>),
     /// Delivers what the node has published, as if from another node.
-    Published { index: u8, origin: u8, number: u16, changes: Vec<(u16, u8)> },
-    Send { room: u8, len: u16 },
+    Published {
+        index: u8,
+        origin: u8,
+        number: u16,
+        changes: Vec<(u16, u8)>,
+    },
+    Send {
+        room: u8,
+        len: u16,
+    },
     SendToBoth,
     SendToAll,
-    Pass { tenths: u8 },
+    /// Tracks the connection as this person, or untracks it.
+    Track {
+        room: u8,
+        person: Option<u8>,
+        mood: u16,
+    },
+    /// Watches the room, or stops.
+    Watch {
+        room: u8,
+    },
+    Pass {
+        tenths: u8,
+    },
     EndSession,
 }
 
@@ -98,16 +122,78 @@ fn changed(payload: &Bytes, origin: u8, number: u16, changes: &[(u16, u8)]) -> B
     bytes.into()
 }
 
+/// What a watcher knows: the connections of each person.
+#[derive(Default)]
+struct View {
+    watch: Option<Watch<u16>>,
+    people: BTreeMap<String, Vec<u16>>,
+}
+
+impl View {
+    /// Watches a room, or stops.
+    fn toggle(&mut self, presence: &Presence<u16>, room: &str) {
+        self.watch = if self.watch.is_none() { Some(presence.watch_here(room)) } else { None };
+    }
+
+    /// Receives what there is.
+    async fn update(&mut self) {
+        while let Some(watch) = &self.watch
+            && let Some(change) = poll_once(watch.recv()).await
+        {
+            let change = change.expect("presence goes on");
+            let (people, updated, left) = match &*change {
+                Change::State { people, .. } => {
+                    self.people.clear();
+                    (&people[..], &[][..], &[][..])
+                }
+                Change::Diff { joined, updated, left, .. } => {
+                    (&joined[..], &updated[..], &left[..])
+                }
+                _ => unreachable!("there are two kinds"),
+            };
+            for key in left {
+                assert!(self.people.remove(&**key).is_some(), "{key} was not there");
+            }
+            for person in people {
+                let before = self.people.insert(person.key.to_string(), moods(person));
+                assert!(before.is_none(), "{} was there", person.key);
+            }
+            for person in updated {
+                let before = self.people.insert(person.key.to_string(), moods(person));
+                assert!(before.is_some(), "{} was not there", person.key);
+            }
+        }
+    }
+
+    /// Compares what the watcher knows with the list.
+    fn check(&self, presence: &Presence<u16>, room: &str) {
+        let list = presence.list(room);
+        assert_eq!(list.len(), presence.count(room));
+        if self.watch.is_some() {
+            let listed = list.iter().map(|person| (person.key.to_string(), moods(person)));
+            assert_eq!(self.people, listed.collect());
+        }
+    }
+}
+
+fn moods(person: &prism_rooms::Person<u16>) -> Vec<u16> {
+    assert!(!person.connections.is_empty());
+    person.connections.iter().map(|connection| *connection.meta()).collect()
+}
+
 fuzz_target!(|acts: Vec<Act>| {
     let (delivers, payloads) = async_channel::unbounded();
     let shared = Arc::new(Shared { published: Mutex::default(), payloads, delivers });
     let sim = Sim::new();
     let cluster = Cluster::new(sim.clone(), Any(shared.clone()));
     let rooms = cluster.rooms();
+    let presence = Presence::<u16>::on(&cluster, "status");
+    let mut views = ["tea", "milk"].map(|room| (room, View::default()));
     let (mut client, _faults) = sim.serve(Chat(rooms.clone()), Options::default());
     sim.run(async {
         sim.settle().await; // the client is a member now
         assert!(rooms.reached("tea").await && rooms.reached("milk").await);
+        let connection = rooms.one(rooms.members("tea")[0]).unwrap();
         let (mut delivered, mut ends) = (0, 0);
         for act in acts {
             match act {
@@ -131,6 +217,20 @@ fuzz_target!(|acts: Vec<Act>| {
                 Act::SendToAll => {
                     let _ = rooms.everyone().send("all");
                 }
+                Act::Track { room, person, mood } => {
+                    let (room, _) = views[usize::from(room) % 2];
+                    match person {
+                        Some(person) => {
+                            // Fails if what arrived has closed the connection.
+                            let _ = presence.track(&connection, room, &person.to_string(), mood);
+                        }
+                        None => drop(presence.untrack(connection.id(), room)),
+                    }
+                }
+                Act::Watch { room } => {
+                    let (room, view) = &mut views[usize::from(room) % 2];
+                    view.toggle(&presence, room);
+                }
                 Act::Pass { tenths } => {
                     sim.pass(Duration::from_millis(100) * tenths.into()).await;
                 }
@@ -140,6 +240,9 @@ fuzz_target!(|acts: Vec<Act>| {
                 }
             }
             sim.settle().await;
+            for (_, view) in &mut views {
+                view.update().await;
+            }
             // The client reads, so that its outbox has room.
             while let Some(received) = poll_once(client.next()).await {
                 if matches!(received, Received::Close(..) | Received::End(_)) {
@@ -164,7 +267,17 @@ fuzz_target!(|acts: Vec<Act>| {
                 }
             }
         }
+        for (room, view) in &mut views {
+            view.update().await;
+            view.check(&presence, room);
+        }
         cluster.leave().await;
+        sim.settle().await;
+        for (room, _) in views {
+            let people = presence.list(room);
+            let connections = people.iter().flat_map(|person| &person.connections);
+            assert!(connections.into_iter().all(|connection| connection.node().is_none()));
+        }
     });
     sim.drop_tasks();
 });
