@@ -252,6 +252,29 @@ async fn a_client_that_the_program_removes_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_is_removed_before_it_knows_that_it_has_joined_is_told_both() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    ada.join("tea").await;
+    // It does not read, so that no answer fits into its outbox.
+    let long = "a".repeat(200_000);
+    while server.handler.send("tea", &long).unwrap().dropped == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    ada.send(json!({ "type": "join", "id": 2, "room": "milk" })).await;
+    while server.rooms.is_empty("milk") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let id = server.rooms.members("milk")[0];
+    assert!(server.rooms.leave(id, "milk"));
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        answers.extend(Some(ada.recv().await).filter(|message| message["room"] != "tea"));
+    }
+    assert_eq!(answers, [ok(2), json!({ "type": "left", "room": "milk" })]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_at_all_nodes_of_a_cluster_receive_messages() {
     let broker = MemoryBroker::new();
     let nodes = [(); 2].map(|()| Cluster::new(Tokio, broker.backplane()));
