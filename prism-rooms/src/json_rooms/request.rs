@@ -113,3 +113,59 @@ fn also_null<'de, D: Deserializer<'de>>(
 ) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::json_rooms::answer::Answer;
+
+    const REQUESTS: [&str; 4] = [
+        r#"{"type":"join","id":1,"room":"tea","meta":{"typing":false,"at":[1,-2.5e3]},"watch":true}"#,
+        r#"{"type":"send","id":9007199254740991,"room":"\ud83e\udd80","data":["\ud83e\udd80",1e300],"echo":false}"#,
+        r#"{"type":"track","room":"tea","meta":null,"later":[[[]],{}]}"#,
+        r#"{"id":2,"type":"ping"}"#,
+    ];
+
+    /// Changes a few characters of a request, so that it may still be one.
+    fn damage(request: &str, rng: &mut Rng) -> String {
+        let mut chars: Vec<char> = request.chars().collect();
+        for _ in 0..rng.usize(1..4) {
+            let at = rng.usize(..chars.len());
+            let other: Vec<char> = r#"{}[]",:\u0d8e-.1"#.chars().collect();
+            match rng.u8(..3) {
+                0 => chars[at] = other[rng.usize(..other.len())],
+                1 => chars.insert(at, chars[rng.usize(..chars.len())]),
+                _ => drop(chars.remove(at)),
+            }
+        }
+        chars.into_iter().collect()
+    }
+
+    #[test]
+    fn requests_are_parsed() {
+        for request in REQUESTS {
+            Request::parse(Message::Text(request)).expect("a request");
+        }
+    }
+
+    #[test]
+    fn whatever_is_accepted_can_be_parsed_by_others() {
+        let mut rng = Rng::with_seed(7);
+        let mut accepted = 0;
+        for _ in 0..100_000 {
+            let text = damage(REQUESTS[rng.usize(..REQUESTS.len())], &mut rng);
+            let Ok(request) = Request::parse(Message::Text(&text)) else { continue };
+            let (Verb::Send { data, .. } | Verb::Track { meta: data }) = request.verb else {
+                continue;
+            };
+            accepted += 1;
+            let message = Answer::Message { room: &request.room, from: None, data }.encode();
+            serde_json::from_str::<Value>(&message)
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+        assert!(accepted > 1000, "only {accepted} were accepted");
+    }
+}
