@@ -275,15 +275,24 @@ async fn a_client_that_is_removed_before_it_knows_that_it_has_joined_is_told_bot
 }
 
 #[tokio::test(start_paused = true)]
-async fn members_at_all_nodes_of_a_cluster_receive_messages() {
+async fn members_at_all_nodes_of_a_cluster_receive_messages_and_see_each_other() {
     let broker = MemoryBroker::new();
     let nodes = [(); 2].map(|()| Cluster::new(Tokio, broker.backplane()));
-    let [here, there] =
-        nodes.map(|node| serve_rooms(node.rooms(), PresenceOptions::default(), allow_all));
+    let [here, there] = nodes.map(|node| {
+        let (rooms, presence) = (node.rooms(), Presence::on(&node, "members"));
+        TestServer { handler: Arc::new(JsonRooms::new(rooms.clone(), presence, Doorkeeper)), rooms }
+    });
     let (ada, ben) = (here.connect("ada").await, there.connect("ben").await);
     ada.join("tea").await;
     ben.join("tea").await;
     assert!(soon(there.rooms.reached("tea")).await);
     ada.send(json!({ "type": "send", "room": "tea", "data": "over there?" })).await;
-    assert_eq!(ben.recv().await["data"], "over there?");
+    let message = ben.recv().await;
+    assert_eq!((&message["from"], &message["data"]), (&json!("ada"), &json!("over there?")));
+    ben.send(json!({ "type": "watch", "room": "tea" })).await;
+    assert_eq!(ben.recv().await["presence"], "state");
+    ada.send(json!({ "type": "track", "room": "tea", "meta": { "big": 1.0 } })).await;
+    assert_eq!(people(&ben.recv().await["joined"]), [("ada", &json!({ "big": 1.0 }))]);
+    ada.send(json!({ "type": "leave", "room": "tea" })).await;
+    assert_eq!(ben.recv().await["left"], json!(["ada"]));
 }
