@@ -1,7 +1,8 @@
 /** Why something was not done. */
 export class PrismError extends Error {
   /**
-   * A code of the protocol (`malformed`, `unknown`, `refused`, `unavailable`, `limit`, `not_joined`), or of this client:
+   * A code of the protocol (`malformed`, `unknown`, `refused`, `unavailable`, `limit`, `not_joined`), or one of this
+   * client:
    * - `timeout`: there was no answer within 10 s, or the room was not joined within that time.
    * - `lost`: the connection was lost before there was an answer. The request may have been executed or not.
    * - `left`: you are not in the room, or no longer.
@@ -11,7 +12,10 @@ export class PrismError extends Error {
   readonly code: string;
 }
 
-/** An address with `ws:`, `wss:`, `http:` or `https:`, relative to the page; or a function that is asked for it at each attempt. */
+/**
+ * An address with `ws:`, `wss:`, `http:` or `https:`, which may be relative to the page; or a function that is asked
+ * for one at each attempt.
+ */
 export type Address = string | (() => string | Promise<string>);
 
 export interface ConnectOptions {
@@ -22,10 +26,12 @@ export interface ConnectOptions {
 }
 
 /**
- * Connects to one of the addresses, the first at first and the next one at each attempt, and stays connected until it is closed.
- * Throws a `TypeError` if an address is invalid.
+ * Connects to one of the addresses, at first to the first, and at each further attempt to the next. Connects again
+ * until it is closed. Throws a `TypeError` if an address is invalid.
  */
 export function connect(addresses: Address | Address[], options?: ConnectOptions): Client;
+
+type ListenerOptions = boolean | AddEventListenerOptions;
 
 export type ClientState = 'connecting' | 'open' | 'waiting' | 'closed';
 
@@ -52,8 +58,8 @@ export class Client extends EventTarget {
   /** The ID of the present connection. */
   readonly connection?: string;
   /**
-   * Joins a room, and joins it again after each reconnection. If it was joined before, returns the same room, and changes its
-   * metadata if there are any.
+   * Joins a room, and joins it again after each reconnection. If it was joined before, returns the same room, and
+   * changes its metadata if there are any.
    */
   join<Data = any, Meta = any>(name: string, options?: JoinOptions<Meta>): Room<Data, Meta>;
   /** Connects if the client was closed, and joins its rooms again. If it waits for its next attempt, connects now. */
@@ -61,9 +67,9 @@ export class Client extends EventTarget {
   /** Ends the connection. The rooms are joined again if `open` is called. */
   close(): void;
   addEventListener<K extends keyof ClientEvents>(
-    type: K, listener: (this: Client, event: ClientEvents[K]) => void, options?: boolean | AddEventListenerOptions): void;
+    type: K, listener: (this: Client, event: ClientEvents[K]) => void, options?: ListenerOptions): void;
   addEventListener(
-    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void;
 }
 
 export interface ClientEvents {
@@ -130,8 +136,8 @@ export class Room<Data = any, Meta = any> extends EventTarget {
   /** The position of the last message, if the server keeps a history. */
   readonly position?: string;
   /**
-   * Sends to all members. Waits until the room is joined, for at most 10 s. Resolves when the server has accepted the message;
-   * rejects with a `PrismError` otherwise. Without `echo`, this client does not receive it.
+   * Sends to all members; with `echo: false`, to all others. Waits until the room is joined, for at most 10 s. Resolves
+   * when the server has accepted the message, and rejects with a `PrismError` otherwise.
    */
   send(data: Data, options?: { echo?: boolean }): Promise<unknown>;
   /** Shows us to the others with this metadata, or no longer if it is undefined. Remembered for the next join. */
@@ -139,7 +145,7 @@ export class Room<Data = any, Meta = any> extends EventTarget {
   /** Leaves the room. Messages that wait for it are rejected. */
   leave(): void;
   addEventListener<K extends keyof RoomEvents<Data, Meta>>(
-    type: K, listener: (this: this, event: RoomEvents<Data, Meta>[K]) => void, options?: boolean | AddEventListenerOptions): void;
+    type: K, listener: (this: this, event: RoomEvents<Data, Meta>[K]) => void, options?: ListenerOptions): void;
   addEventListener(
-    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void;
 }

@@ -84,7 +84,7 @@ export class Client extends Emitter {
       const socket = this._socket = new (this._WebSocket ?? globalThis.WebSocket)(url);
       socket.onmessage = ({ data }) => { if (this._socket === socket) this._receive(data); };
       socket.onclose = event => this._lost(socket, event);
-      // Is followed by `close`, except in Node if the connection cannot be opened: there, its state does not even change.
+      // A `close` follows, except in Node if the connection cannot be opened: there, its state does not even change.
       socket.onerror = () => { if (!socket.readyState) this._lost(socket, { code: 1006, reason: 'cannot connect' }); };
     } catch (error) {
       this._lost(attempt, { code: 1006, reason: String(error) });
@@ -187,7 +187,9 @@ export class Client extends Emitter {
   }
 
   _welcomed({ version, person, connection }) {
-    if (version !== VERSION) return this._lost(this._socket, { code: 1002, reason: `the server speaks version ${version}` });
+    if (version !== VERSION) {
+      return this._lost(this._socket, { code: 1002, reason: `the server speaks version ${version}` });
+    }
     Object.assign(this, { person, connection });
     this._stable = setTimeout(() => { this._failures = 0; }, STABLE);
     for (const room of this._rooms.values()) room._join();
@@ -285,7 +287,9 @@ export class Room extends Emitter {
   }
 
   /** The server has removed us. While we wait for the answer to a join, this is about an earlier stay. */
-  _removed() { if (this.state === 'joined') this._end(new PrismError('left', 'the server has removed you from this room')); }
+  _removed() {
+    if (this.state === 'joined') this._end(new PrismError('left', 'the server has removed you from this room'));
+  }
 
   _end(error) {
     if (this.state === 'left') return;
@@ -325,7 +329,8 @@ export class Room extends Emitter {
       const before = this.people;
       this.people = byKey(people);
       joined = people.filter(({ key }) => !before.has(key));
-      updated = people.filter(person => before.has(person.key) && JSON.stringify(before.get(person.key)) !== JSON.stringify(person));
+      const isOther = person => JSON.stringify(before.get(person.key)) !== JSON.stringify(person);
+      updated = people.filter(person => before.has(person.key) && isOther(person));
       left = [...before.keys()].filter(key => !this.people.has(key));
     } else if (this._number === undefined) return;
     else if (number !== this._number + 1) return this._watch();
@@ -351,6 +356,6 @@ function byKey(people) { return new Map(people.map(person => [person.key, person
 function absolute(address) {
   const url = new URL(address, globalThis.location?.href);
   url.protocol = url.protocol.replace('http', 'ws');
-  if (!/^wss?:$/.test(url.protocol)) throw new TypeError(`expected an address with ws:, wss:, http: or https:, got ${address}`);
+  if (!/^wss?:$/.test(url.protocol)) throw new TypeError(`expected ws:, wss:, http: or https:, got ${address}`);
   return url.href;
 }

@@ -24,12 +24,12 @@ use self::{
     request::{Request, Verb},
 };
 
-/// The source of `prism.js`, a [client for browsers](crate::docs::browser), of the same version as [`JsonRooms`]. A server can
-/// send it to its pages as `text/javascript`.
+/// The source of `prism.js`, a [client for browsers](crate::docs::browser), of the same version as [`JsonRooms`]. A
+/// server can send it to its pages as `text/javascript`.
 pub const PRISM_JS: &str = include_str!("../js/prism.js");
 
-/// A handler for browsers: its clients join rooms, send to them, and see who else is there. They speak JSON, in [a documented
-/// protocol](crate::docs::protocol), for which there is [a client in JavaScript](crate::docs::browser).
+/// A handler for browsers: its clients join rooms, send to them, and see who else is there. They speak JSON, in [a
+/// documented protocol](crate::docs::protocol), for which there is [a client in JavaScript](crate::docs::browser).
 ///
 /// Each request is first [authorized](Authorize) by your program:
 ///
@@ -59,14 +59,14 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// }
 /// ```
 ///
-/// Keep an `Arc` of the handler to [send](Self::send) to its clients from elsewhere, and a clone of the `Rooms` to remove a
-/// connection from a room: [`Rooms::leave`] ends its presence there as well, and tells the client.
+/// Keep an `Arc` of the handler to [send](Self::send) to its clients from elsewhere, and a clone of the `Rooms` to
+/// remove a connection from a room: [`Rooms::leave`] ends its presence there as well, and tells the client.
 ///
 /// A message to a room is encoded once for all members. What holds for [rooms](crate::docs::rooms) and
-/// [presence](crate::docs::presence) holds here, too. Their options limit how many rooms a connection may be in, and how many
-/// people a room may have; [`Options`](prism_driver::Options) limits the size and the
-/// [rate](prism_driver::Options::message_rate) of what a client sends. An answer waits for room in the client's outbox, and
-/// meanwhile nothing more is read from that client.
+/// [presence](crate::docs::presence) holds here, too. Their options limit how many rooms a connection may be in, and
+/// how many people a room may have; [`Options`](prism_driver::Options) limits the size and the
+/// [rate](prism_driver::Options::message_rate) of what a client sends. An answer waits for room in the client's outbox,
+/// and meanwhile nothing more is read from that client.
 pub struct JsonRooms<A> {
     rooms: Rooms,
     presence: Presence<Box<RawValue>>,
@@ -92,9 +92,9 @@ impl<A: Authorize> JsonRooms<A> {
         self
     }
 
-    /// Sets the maximum size of the data of a message to a room, as JSON, in bytes. Default: 16 KiB. A client that sends
-    /// more receives an error. If it exceeds [`max_message_size`](prism_driver::Config::max_message_size), which should
-    /// therefore be larger, it is disconnected.
+    /// Sets the maximum size of the data of a message to a room, as JSON, in bytes. Default: 16 KiB. A client that
+    /// sends more receives an error. If it exceeds [`max_message_size`](prism_driver::Config::max_message_size),
+    /// which should therefore be larger, it is disconnected.
     #[must_use]
     pub fn max_data_size(mut self, bytes: usize) -> Self {
         self.max_data_size = bytes;
@@ -230,8 +230,8 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(())
     }
 
-    /// Ends the presence of a connection in a room that it is not in: it could not join, or your program has removed it
-    /// meanwhile.
+    /// Ends the presence of a connection in a room that it is not in: it could not join, or your program has removed
+    /// it meanwhile.
     fn forget_unless_joined(&self, connection: &Connection, room: &str) {
         if !self.rooms.contains(room, connection.id()) {
             forget(&self.presence, connection, room);

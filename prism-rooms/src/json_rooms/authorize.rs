@@ -7,8 +7,8 @@ use prism_driver::Connection;
 /// The application's decisions about the clients of a [`JsonRooms`](crate::JsonRooms).
 ///
 /// A connection's [`data`](Connection::data), parameters and query tell who its user is. An async method can ask a
-/// database; while it waits, nothing more is read from this connection, and the others go on. A function or closure without
-/// `async` is an `Authorize` too:
+/// database; while it waits, nothing more is read from this connection, and the others go on. A function or closure
+/// without `async` is an `Authorize` too:
 ///
 /// ```
 /// use prism_rooms::{Action, Authorize, Refusal};
@@ -30,11 +30,11 @@ use prism_driver::Connection;
     note = "implement `Authorize`, or pass a `fn(&Connection, &str, Action<'_>) -> Result<(), Refusal>`"
 )]
 pub trait Authorize: Send + Sync + 'static {
-    /// Decides whether a connection may do something in a room. Leaving a room is always allowed, and so is ending one's own
-    /// presence.
+    /// Decides whether a connection may do something in a room. Leaving a room is always allowed, and so is ending
+    /// one's own presence.
     ///
-    /// A join that comes with metadata, or that asks to watch, is several actions. If one of them is refused, the connection
-    /// does not join.
+    /// A join that comes with metadata, or that asks to watch, is several actions. If one of them is refused, the
+    /// connection does not join.
     fn authorize(
         &self,
         connection: &Connection,
@@ -42,9 +42,9 @@ pub trait Authorize: Send + Sync + 'static {
         action: Action<'_>,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Returns the key of the person to whom a connection belongs: the sender of its messages, and the key of its presence.
-    /// All clients see it, so it must not be a secret. By default, each connection is a person of its own, whose key is the
-    /// [ID](Connection::id) of the connection.
+    /// Returns the key of the person to whom a connection belongs: the sender of its messages, and the key of its
+    /// presence. All clients see it, so it must not be a secret. By default, each connection is a person of its own,
+    /// whose key is the [ID](Connection::id) of the connection.
     fn person<'a>(&self, connection: &'a Connection) -> Cow<'a, str> {
         connection.id().to_string().into()
     }
@@ -97,8 +97,8 @@ impl Refusal {
         Self { reason: reason.into(), is_temporary: false }
     }
 
-    /// Refuses for now, because a database cannot be reached, for example. A client that wants to join a room tries again
-    /// after a while.
+    /// Refuses for now, because a database cannot be reached, for example. A client that wants to join a room tries
+    /// again after a while.
     pub fn temporary(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_temporary: true }
     }

@@ -5,12 +5,12 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How deep arrays and objects may be nested. Parsers have limits, of 128 for example, and what is forwarded is nested
-/// deeper.
+/// How deep arrays and objects may be nested. Parsers have limits, of 128 for example, and what is forwarded is
+/// nested deeper.
 const MAX_DEPTH: u8 = 64;
 
-/// Checks JSON that is to be forwarded. `RawValue` alone accepts nesting, numbers and escapes on which other parsers fail, so
-/// one client could make all others fail.
+/// Checks JSON that is to be forwarded. `RawValue` alone accepts nesting, numbers and escapes on which other parsers
+/// fail, so one client could make all others fail.
 pub(super) fn check(json: &RawValue) -> Result<(), serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(json.get());
     Strict { depth: MAX_DEPTH }.deserialize(&mut parser)
