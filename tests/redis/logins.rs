@@ -26,7 +26,7 @@ pub(crate) async fn a_wrong_password_is_reported<N: Net>(program: PathBuf) {
     let reason = Node::start::<N>(none).await.connect_failed().await;
     assert!(reason.starts_with("Redis refused HELLO: NOAUTH"), "{reason}");
     let node = Node::start::<N>(redis_at::<N>(&redis.url(":secret@"))).await;
-    node.connected().await;
+    node.connected::<N>().await;
 }
 
 pub(crate) async fn a_user_needs_four_commands_and_the_channels_of_its_prefix<N: Net>(
@@ -36,7 +36,7 @@ pub(crate) async fn a_user_needs_four_commands_and_the_channels_of_its_prefix<N:
     let backplane = || redis_at::<N>(&redis.url("ann:secret@")).prefix("shop");
     let here = Node::start::<N>(backplane()).await;
     let there = Node::start::<N>(backplane()).await;
-    here.meet(&there).await;
+    here.meet::<N>().await;
     let (ben, eve) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
     ben.send("hello").await.expect("an open connection");
     assert_eq!(next(&eve).await, "hello");

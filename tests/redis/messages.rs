@@ -35,7 +35,7 @@ pub(crate) async fn the_first_heartbeat_comes_back<N: Net>(program: PathBuf) {
     let redis = RedisServer::start(program, &[]);
     for _ in 0..50 {
         let began = Instant::now();
-        Node::on::<N>(&redis).await.connected().await;
+        Node::on::<N>(&redis).await.connected::<N>().await;
         assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
     }
 }
@@ -46,8 +46,8 @@ pub(crate) async fn prefixes_keep_clusters_apart<N: Net>(program: PathBuf) {
     let here = Node::start::<N>(backplane("one")).await;
     let there = Node::start::<N>(backplane("one")).await;
     let other = Node::start::<N>(backplane("two")).await;
-    here.meet(&there).await;
-    other.connected().await;
+    here.meet::<N>().await;
+    other.connected::<N>().await;
     let ann = here.join::<N>("tea").await;
     let eve = other.join::<N>("tea").await;
     other.rooms.to("tea").send("for two");

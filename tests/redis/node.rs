@@ -86,8 +86,15 @@ impl Node {
         }
     }
 
-    /// Waits until the backplane works.
-    pub(crate) async fn connected(&self) {
+    /// Waits until the backplane works. (The event may come before the test listens.)
+    pub(crate) async fn connected<N: Net>(&self) {
+        while !self.cluster.counts().connected {
+            pause::<N>().await;
+        }
+    }
+
+    /// Waits until the backplane works again, after [`disconnected`](Self::disconnected).
+    pub(crate) async fn reconnected(&self) {
         self.event(|event| *event == ClusterEvent::Connected).await;
     }
 
@@ -107,10 +114,11 @@ impl Node {
         }
     }
 
-    /// Waits until the other node is there.
-    pub(crate) async fn meet(&self, other: &Self) {
-        let node = other.cluster.node();
-        self.event(|event| *event == ClusterEvent::NodeJoined { node }).await;
+    /// Waits until another node is there.
+    pub(crate) async fn meet<N: Net>(&self) {
+        while self.cluster.counts().nodes == 0 {
+            pause::<N>().await;
+        }
     }
 }
 
@@ -123,8 +131,8 @@ pub(crate) fn redis_at<N: Net>(url: &str) -> Redis<N> {
 pub(crate) async fn two_nodes<N: Net>(program: PathBuf) -> (RedisServer, Node, Node) {
     let redis = RedisServer::start(program, &[]);
     let (here, there) = (Node::on::<N>(&redis).await, Node::on::<N>(&redis).await);
-    here.meet(&there).await;
-    there.meet(&here).await;
+    here.meet::<N>().await;
+    there.meet::<N>().await;
     (redis, here, there)
 }
 

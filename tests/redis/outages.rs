@@ -9,7 +9,7 @@ use prism_driver::Connection;
 use prism_rooms::ClusterEvent;
 use prism_tests::redis_server::RedisServer;
 
-use crate::node::{Net, Node, next, pause, two_nodes};
+use crate::node::{Net, Node, next, two_nodes};
 
 /// Within what time all works again once the server answers.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub(crate) async fn a_server_that_becomes_a_replica_is_left<N: Net>(program: Pat
     let master = RedisServer::start(program.clone(), &[]);
     let demoted = RedisServer::start(program, &[]);
     let node = Node::on::<N>(&demoted).await;
-    node.connected().await;
+    node.connected::<N>().await;
     let port = master.address().port().to_string();
     demoted.command(&["REPLICAOF", "127.0.0.1", &port]);
     let began = Instant::now();
@@ -35,7 +35,7 @@ pub(crate) async fn a_server_that_becomes_a_replica_is_left<N: Net>(program: Pat
     assert_eq!(reason, "the server's role is \"slave\"; expected \"master\"");
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     demoted.command(&["REPLICAOF", "NO", "ONE"]);
-    node.connected().await;
+    node.reconnected().await;
 }
 
 /// How many rooms there are: a batch of subscriptions has 512.
@@ -67,7 +67,7 @@ pub(crate) async fn thousands_of_rooms_are_subscribed_to_again<N: Net>(program: 
     for node in [&here, &there] {
         let reason = node.disconnected().await;
         assert_eq!(reason, "Redis closed the connection that listens");
-        node.connected().await;
+        node.reconnected().await;
     }
     all_reached(&there).await;
     assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
@@ -92,8 +92,8 @@ pub(crate) async fn a_server_that_restarts_empty_is_used_again<N: Net>(program: 
     .await;
     redis.start_again();
     let began = Instant::now();
-    here.connected().await;
-    there.connected().await;
+    here.reconnected().await;
+    there.reconnected().await;
     assert!(here.rooms.reached("tea").await && there.rooms.reached("tea").await);
     ann.send("hello again").await.expect("an open connection");
     assert_eq!(next(&ben).await, "hello again");
@@ -114,9 +114,8 @@ pub(crate) async fn a_server_that_stalls_is_noticed<N: Net>(program: PathBuf) {
     there.disconnected().await;
     redis.resume();
     let began = Instant::now();
-    while !(here.cluster.counts().connected && there.cluster.counts().connected) {
-        pause::<N>().await;
-    }
+    here.reconnected().await;
+    there.reconnected().await;
     assert!(here.rooms.reached("tea").await && there.rooms.reached("tea").await);
     assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
     ann.send("hello again").await.expect("an open connection");

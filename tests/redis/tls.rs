@@ -39,7 +39,7 @@ pub(crate) async fn messages_are_encrypted<N: Net>(program: PathBuf) {
     };
     let here = Node::start::<N>(trusting()).await;
     let there = Node::start::<N>(trusting()).await;
-    here.meet(&there).await;
+    here.meet::<N>().await;
     let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
     let text = "x".repeat(1 << 20);
     ann.send(text.as_str()).await.expect("an open connection");
