@@ -138,7 +138,7 @@ impl<'a> Header<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    #[cfg(test)]
+    #[cfg(all(test, not(prism_loom)))]
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let header = Header::decode(bytes)?;
         let (origin, number) = (header.origin, header.number);

@@ -7,37 +7,43 @@ use prism_driver::ConnectionId;
 use super::{change::Tracked, tracker::Tracker};
 use crate::cluster::{node_id::NodeId, present::Present, topic_observer::TopicObserver};
 
+/// How many connections are shown before others may use the room.
+const AT_ONCE: usize = 1024;
+
 /// A connection of another node: the person's key, if it is present, and what it shows.
 type Shown<M> = (ConnectionId, Option<(Arc<str>, Tracked<M>)>);
 
 impl<M: Send + Sync + 'static> TopicObserver for Tracker<M> {
     fn show(&self, room: &str, node: NodeId, changes: Vec<(u128, Option<Present>)>) -> u64 {
-        let (mut unreadable, name) = (0, Arc::from(room));
-        let shown: Vec<Shown<M>> = changes
-            .into_iter()
-            .map(|(id, present)| {
-                let id = ConnectionId::from_u128(id);
+        let (mut unreadable, room) = (0, Arc::from(room));
+        for changes in changes.chunks(AT_ONCE) {
+            let shown = changes.iter().map(|(id, present)| {
+                let id = ConnectionId::from_u128(*id);
                 let read =
                     present.as_ref().and_then(|present| self.read_present(id, node, present));
                 unreadable += u64::from(present.is_some() && read.is_none());
                 (id, read)
-            })
-            .collect();
-        let mut deferred = self.deferred();
-        // The room may have vanished. If it comes back, all of its people are shown again.
-        self.with_room(&name, &mut deferred, |room, deferred| {
-            for (id, present) in shown {
-                match present {
-                    Some((key, tracked)) => room.people.show(&name, &key, tracked, deferred),
-                    None => room.people.hide(node, id, deferred),
-                }
-            }
-        });
+            });
+            self.show_in(&room, node, shown.collect());
+        }
         unreadable
     }
 }
 
 impl<M: Send + Sync + 'static> Tracker<M> {
+    fn show_in(&self, name: &Arc<str>, node: NodeId, shown: Vec<Shown<M>>) {
+        let mut deferred = self.deferred();
+        // The room may have vanished. If it comes back, all of its people are shown again.
+        self.with_room(name, &mut deferred, |room, deferred| {
+            for (id, present) in shown {
+                match present {
+                    Some((key, tracked)) => room.people.show(name, &key, tracked, deferred),
+                    None => room.people.hide(node, id, deferred),
+                }
+            }
+        });
+    }
+
     fn read_present(
         &self,
         id: ConnectionId,

@@ -8,7 +8,7 @@ use std::{
 use crate::cluster::node_id::NodeId;
 
 /// The most answers that wait. A node that gets none asks again.
-const MAX_ANSWERS: usize = 1 << 16;
+const MAX_ANSWERS: usize = 1 << 14;
 
 #[derive(Default)]
 pub(super) struct Answers {
