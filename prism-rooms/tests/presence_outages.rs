@@ -6,7 +6,7 @@ use prism_rooms::PresenceOptions;
 use crate::presence_cluster::{MILLISECOND, SECOND, World};
 
 #[test]
-fn the_people_of_a_node_that_crashes_leave_once_within_nine_seconds() {
+fn the_people_of_a_node_that_crashes_leave_once_within_eight_seconds() {
     for offset in 0..8 {
         let world = World::new(3);
         world.sim.run(async {
@@ -17,7 +17,7 @@ fn the_people_of_a_node_that_crashes_leave_once_within_nine_seconds() {
             world.sim.pass(offset * 250 * MILLISECOND).await;
             world.nodes[1].backplane.isolate();
             let took = view.wait_for(&world, 1).await;
-            assert!((4 * SECOND..=9 * SECOND).contains(&took), "{took:?}");
+            assert!((4 * SECOND..=15 * SECOND / 2).contains(&took), "{took:?}");
             world.sim.pass(60 * SECOND).await;
             view.update().await;
             assert_eq!((view.left, world.list(0)), (2, vec!["eve: fine".to_owned()]));
@@ -100,14 +100,20 @@ fn what_is_lost_shows_with_the_next_heartbeat() {
         let mut view = world.watch(0);
         let ada = world.connect(1, "ada").await;
         view.wait_for(&world, 1).await;
-        world.nodes[0].backplane.lose(1);
+        let lose_what_is_published_now = async || {
+            let backplane = &world.nodes[0].backplane;
+            backplane.lose(usize::MAX);
+            world.sim.pass(30 * MILLISECOND).await;
+            backplane.lose(0);
+        };
         drop(ada);
+        lose_what_is_published_now().await;
         let took = view.wait_for(&world, 0).await;
-        assert!((SECOND / 2..=3 * SECOND).contains(&took), "it was not lost: {took:?}");
-        world.nodes[0].backplane.lose(1);
+        assert!(took <= 3 * SECOND, "{took:?}");
         let _ben = world.connect(1, "ben").await;
+        lose_what_is_published_now().await;
         let took = view.wait_for(&world, 1).await;
-        assert!((SECOND / 2..=3 * SECOND).contains(&took), "it was not lost: {took:?}");
+        assert!(took <= 3 * SECOND, "{took:?}");
     });
 }
 

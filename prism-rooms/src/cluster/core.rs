@@ -37,7 +37,7 @@ mod sequences;
 mod subscriptions;
 
 use self::{
-    health::Health,
+    health::{Health, MAX_SILENCE},
     outbox::{Outbox, ToPublish},
     peers::Peers,
     presence::{PresenceCore, PresenceToPublish},
@@ -262,6 +262,11 @@ impl Core {
         self.misses_answers |= self.questions.expire(now);
         self.misses_answers |= self.presence.misses_answers();
         outbox.drop_old(now);
+        if let Some(too_long) = self.peers.longest_silence().map(|since| since + MAX_SILENCE)
+            && too_long <= now
+        {
+            self.health.check_silence(too_long, now);
+        }
         if self.health.is_heartbeat_due(now) {
             self.health.heartbeat_sent(outbox.push_heartbeat(now), now);
             self.presence.heartbeat_sent();
@@ -277,6 +282,10 @@ impl Core {
             self.subscriptions.next_expiry(),
             self.questions.next_expiry(),
             self.presence.next_deadline(self.speaks()),
+            self.peers
+                .longest_silence()
+                .map(|since| since + MAX_SILENCE)
+                .filter(|then| *then > now),
             self.leaves_until,
         ];
         deadlines.into_iter().flatten().min()

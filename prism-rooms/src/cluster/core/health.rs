@@ -20,6 +20,8 @@ const SOON: Duration = Duration::from_millis(500);
 const MAX_ECHO: Duration = Duration::from_secs(5);
 /// How long a session may take to begin.
 const MAX_CONNECTING: Duration = Duration::from_secs(2);
+/// How long a node has to be silent until it counts as gone.
+pub(super) const MAX_SILENCE: Duration = Duration::from_secs(7);
 /// How long this node has to be cut off until it considers the others gone.
 const MAX_ILLNESS: Duration = Duration::from_secs(14);
 /// The longest delay before the second attempt to connect. It doubles with each.
@@ -141,6 +143,14 @@ impl Health {
         let spaced = self.last_heartbeat.map_or(now, |last| last + SOON);
         let soon = spaced.max(now + SOON.mul_f64(self.random()));
         self.next_heartbeat = self.next_heartbeat.min(soon);
+    }
+
+    /// Sends the next heartbeat now, unless one was sent since that moment, at which somebody had been silent for too long.
+    /// Whether that one is gone is known when it comes back.
+    pub(super) fn check_silence(&mut self, moment: Duration, now: Duration) {
+        if self.last_heartbeat.is_none_or(|last| last < moment) {
+            self.next_heartbeat = self.next_heartbeat.min(now);
+        }
     }
 
     /// Records that a heartbeat of this node has come back; `None` if it is none of this session.

@@ -23,6 +23,8 @@ pub(super) struct Peer {
     has_said_goodbye: bool,
     /// When something of it last arrived.
     heard: Duration,
+    /// Whether it was given more time since.
+    is_excused: bool,
     /// The number of the last envelope that arrived.
     number: u64,
     /// The number of the last heartbeat that arrived, and after how many arrivals of all nodes that was.
@@ -60,7 +62,7 @@ impl Peers {
         now: Duration,
     ) -> Heard {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
-            (peer.number, peer.heard) = (number, now);
+            (peer.number, peer.heard, peer.is_excused) = (number, now, false);
             let joined = may_join && !peer.is_present;
             peer.is_present |= may_join;
             return Heard::New { joined };
@@ -72,6 +74,7 @@ impl Peers {
             is_present: may_join,
             has_said_goodbye: false,
             heard: now,
+            is_excused: false,
             number,
             heartbeat: (0, 0),
             everyone: None,
@@ -115,10 +118,25 @@ impl Peers {
         silent.map(|(origin, _)| *origin).collect()
     }
 
-    /// Gives every node that is present the time to be heard: none counts as silent since before `moment`.
-    pub(super) fn excuse_until(&mut self, moment: Duration) {
+    /// Returns since when the node is silent that is present and was not heard for the longest time.
+    pub(super) fn longest_silence(&self) -> Option<Duration> {
+        self.present().map(|(_, peer)| peer.heard).min()
+    }
+
+    /// Gives every node that is present the time to be heard: none counts as silent since before `now`.
+    pub(super) fn excuse(&mut self, now: Duration) {
         for peer in self.by_origin.values_mut().filter(|peer| peer.is_present) {
-            peer.heard = peer.heard.max(moment);
+            peer.heard = peer.heard.max(now);
+        }
+    }
+
+    /// Gives nodes that are present more time: they count as silent since `moment`. A node that is not heard gets this only
+    /// once. Otherwise, it would never count as gone while the backplane is slow.
+    pub(super) fn excuse_once(&mut self, moment: Duration) {
+        for peer in self.by_origin.values_mut().filter(|peer| peer.is_present) {
+            if !mem::replace(&mut peer.is_excused, true) {
+                peer.heard = peer.heard.max(moment);
+            }
         }
     }
 
@@ -341,7 +359,7 @@ mod tests {
         peers.hear(node_id(7), 5, true, NOW);
         peers.hear(node_id(8), 5, true, NOW);
         peers.leave(node_id(7));
-        peers.excuse_until(NOW + REMEMBERED);
+        peers.excuse(NOW + REMEMBERED);
         peers.forget_old(NOW + REMEMBERED + Duration::from_secs(1));
         assert!(peers.get_mut(node_id(7)).is_none() && peers.get_mut(node_id(8)).is_some());
     }

@@ -2,15 +2,13 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::{Core, Incoming, Question, peers::Heard};
+use super::{Core, Incoming, Question, health::MAX_SILENCE, peers::Heard};
 use crate::cluster::{
     envelope::{Body, Broadcast, Header, Position, RoomPosition, Targets},
     event::{ClusterCounts, ClusterEvent},
     node_id::NodeId,
 };
 
-/// How long a node has to be silent until it counts as gone.
-const MAX_SILENCE: Duration = Duration::from_secs(7);
 /// How long a node that was not heard because the backplane was slow has at least.
 const GRACE: Duration = Duration::from_millis(2500);
 
@@ -74,9 +72,9 @@ impl Core {
         if echo.is_first {
             self.events.push_back(ClusterEvent::Connected);
             // What the others have said in the meantime was not heard.
-            self.peers.excuse_until(now);
+            self.peers.excuse(now);
         } else if echo.was_slow {
-            self.peers.excuse_until(now.saturating_sub(MAX_SILENCE - GRACE));
+            self.peers.excuse_once(now.saturating_sub(MAX_SILENCE - GRACE));
         }
         if let Some(long_ago) = now.checked_sub(MAX_SILENCE) {
             self.consider_gone(self.peers.silent_since(long_ago), now);

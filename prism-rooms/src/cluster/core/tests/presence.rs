@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_silent_node_counts_as_gone_after_seven_seconds_and_a_heartbeat() {
+fn a_silent_node_counts_as_gone_once_a_heartbeat_has_come_back_after_seven_seconds() {
     let mut node = Node::with_other();
     let last = node.next_of_other - 2 * SECOND;
     node.other = None;
@@ -12,7 +12,7 @@ fn a_silent_node_counts_as_gone_after_seven_seconds_and_a_heartbeat() {
     let mut node = Node::with_other();
     let last = node.next_of_other - 2 * SECOND;
     node.other = None;
-    node.run_for(last + 9 * SECOND + 210 * MILLISECOND - node.now);
+    node.run_for(last + 7 * SECOND + 30 * MILLISECOND - node.now);
     assert_eq!(node.core.counts(&node.outbox).nodes, 0);
 }
 
@@ -51,6 +51,24 @@ fn a_slow_backplane_makes_nobody_silent() {
     assert_eq!(node.run_for(SECOND), []);
     node.other = Some((2, 100));
     assert_eq!(node.run_for(20 * SECOND), []);
+}
+
+#[test]
+fn a_backplane_that_stays_slow_does_not_keep_a_node_that_is_gone() {
+    let mut node = Node::with_other();
+    (node.echoes, node.other) = (false, None);
+    let silent_since = node.now - SECOND;
+    let mut events = Vec::new();
+    while events.is_empty() && node.now < silent_since + 30 * SECOND {
+        events = node.run_for(3200 * MILLISECOND);
+        for payload in node.held_back.split_off(0) {
+            node.core.handle_received(&payload, node.now);
+        }
+        events.extend(node.events());
+    }
+    assert_eq!(events, [NodeLeft { node: node_id(2) }]);
+    let after = node.now - silent_since;
+    assert!((7 * SECOND..=13 * SECOND).contains(&after), "{after:?}");
 }
 
 #[test]
