@@ -1,6 +1,6 @@
 //! [`AnyRuntime`]: a runtime of any type, for tasks that begin after the cluster was created.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, task::Waker, time::Duration};
 
 use prism_driver::Runtime;
 
@@ -15,6 +15,8 @@ trait Dynamic: Send + Sync {
     fn sleep(&self, span: Duration) -> Boxed;
 
     fn spawn(&self, future: Boxed);
+
+    fn yield_to_others(&self, waker: &Waker);
 }
 
 impl AnyRuntime {
@@ -37,6 +39,10 @@ impl Runtime for AnyRuntime {
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.0.spawn(Box::pin(future));
     }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        self.0.yield_to_others(waker);
+    }
 }
 
 struct Static<R>(R);
@@ -53,5 +59,9 @@ impl<R: Runtime> Dynamic for Static<R> {
 
     fn spawn(&self, future: Boxed) {
         self.0.spawn(future);
+    }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        self.0.yield_to_others(waker);
     }
 }

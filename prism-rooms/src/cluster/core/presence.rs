@@ -27,7 +27,7 @@ use crate::{
     cluster::{
         envelope::{
             MAX_NAME,
-            presence::{AskedRoom, EncodedPresence, NOBODY, PresenceBody},
+            presence::{AskedRoom, EncodedPresence, MAX_PART, NOBODY, PresenceBody},
         },
         node_id::NodeId,
         present::{PresenceUpdate, Present},
@@ -294,10 +294,16 @@ impl PresenceCore {
             Asked::Node(node) => Some(node),
             Asked::Followers(_) | Asked::Everyone => None,
         };
-        let asked_rooms = rooms
-            .iter()
-            .map(|room| AskedRoom { room, known: self.others.asked(node, room, now) })
-            .collect();
+        let (mut asked_rooms, mut size) = (Vec::new(), 0);
+        for room in rooms {
+            if size >= MAX_PART {
+                self.asks.ask(asked.clone(), room.clone(), now); // in the next question
+                continue;
+            }
+            let known = self.others.asked(node, room, now);
+            size += room.len() + 3 + 16 * known.len();
+            asked_rooms.push(AskedRoom { room, known });
+        }
         let channel = match asked {
             Asked::Followers(room) => Channel::Presence(room),
             Asked::Everyone => Channel::All,

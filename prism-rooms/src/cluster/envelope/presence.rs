@@ -195,10 +195,8 @@ impl<'a> PeoplePart<'a> {
         let (first, last) = (reader.u128()?, reader.u128()?);
         let people = decode_people(reader)?;
         let is_outside = |person: &PresentPerson<'_>| person.id < first || person.id > last;
-        if first > last
-            || people.first().is_some_and(is_outside)
-            || people.last().is_some_and(is_outside)
-        {
+        let mut ends = people.first().into_iter().chain(people.last());
+        if first > last || ends.any(is_outside) || version == NOBODY && !people.is_empty() {
             return Err(Malformed);
         }
         Ok(Self { room, version, first, last, people })

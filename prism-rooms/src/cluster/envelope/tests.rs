@@ -200,6 +200,8 @@ fn what_is_invalid_about_presence_is_refused() {
         PresenceBody::Versions(Versions { recent: vec![], after, others: others.collect(), to_end })
     };
     let asked = |known| PresenceBody::Question(vec![AskedRoom { room, known }]);
+    let part = PeoplePart { room, version: 0, first: 0, last: 9, people: vec![ada(1)] };
+    let nobody = PresenceBody::People(vec![part]);
     let many: Vec<String> = (0..=MAX_LISTED).map(|n| format!("{n:05}")).collect();
     let many = many.iter().map(|room| AskedRoom { room, known: vec![] }).collect();
     let invalid = [
@@ -214,6 +216,7 @@ fn what_is_invalid_about_presence_is_refused() {
         ("an ID before the range", people(&[(5, 9, &[4])])),
         ("an ID after the range", people(&[(5, 9, &[10])])),
         ("an inverted range", people(&[(9, 5, &[])])),
+        ("nobody, and somebody in an answer", nobody),
         ("overlapping ranges", people(&[(0, 5, &[]), (5, 9, &[])])),
         ("unsorted nodes", asked(vec![(node_id(2), 1), (node_id(1), 1)])),
         ("too many rooms", PresenceBody::Question(many)),

@@ -144,6 +144,35 @@ fn what_the_outbox_has_no_room_for_waits_without_a_deadline_and_is_gathered() {
 }
 
 #[test]
+fn questions_that_mention_many_nodes_are_divided() {
+    let mut node = Node::new(1);
+    let rooms: Vec<String> = (0..MAX_LISTED).map(|n| format!("s:{n}")).collect();
+    rooms.iter().for_each(|room| node.watch(room));
+    node.publish();
+    for other in 2..60 {
+        for room in &rooms {
+            let mut person = Node::new(other);
+            person.put(room, other.into(), "1");
+            person.publish_to(&mut node);
+        }
+    }
+    node.core.session_ended();
+    node.core.session_started();
+    node.subscribe();
+    let (began, mut asked) = (node.now, BTreeSet::new());
+    while node.core.next_deadline(true).is_some_and(|due| due < began + 4 * SECOND) {
+        for published in node.publish() {
+            let bytes = encode_presence(node.id, 1, &published.body);
+            let body = Header::decode(&bytes).unwrap().decode_body().expect("it is not too long");
+            let Body::Presence(PresenceBody::Question(rooms)) = body else { panic!("{body:?}") };
+            assert!(rooms.iter().all(|asked| asked.known.len() == 58));
+            asked.extend(rooms.iter().map(|asked| asked.room.to_owned()));
+        }
+    }
+    assert_eq!(asked.len(), rooms.len());
+}
+
+#[test]
 fn people_are_bounded_and_what_is_too_much_is_counted() {
     let (mut one, mut two) = two();
     for id in 0..MAX_PEOPLE as u128 + 5 {
