@@ -1,8 +1,10 @@
 //! A chat with several rooms: it shows who is there and who is typing, and has a page for the browser.
 //!
 //! ```text
-//! rooms [ADDR]
+//! rooms [ADDR] [--redis URL] [--prefix NAME]
 //! ```
+//!
+//! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server.
 //!
 //! The server is a [`JsonRooms`], and the page uses its client, `prism.js`. What is left to do is to say what this
 //! chat allows: which names, texts and rooms. The guide "Rooms in the browser" (`prism-rooms/docs/browser.md`)
@@ -20,10 +22,14 @@ use prism_rooms::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
-use crate::prism::{Connection, Deflate, Options, Rate, Reply, Runtime, Server, WhenSlow};
+use crate::prism::{Connection, Deflate, Network, Options, Rate, Reply, Server, WhenSlow};
 
+#[path = "rooms_arguments.rs"]
+mod arguments;
 #[path = "page.rs"]
 mod page;
+
+use self::arguments::Arguments;
 
 /// How many rooms one connection may be in.
 const MAX_ROOMS: usize = 32;
@@ -137,10 +143,10 @@ fn is_text(text: &str) -> bool {
 
 /// Serves until `shutdown` completes and all connections are closed.
 pub(crate) async fn serve(
-    runtime: impl Runtime,
+    runtime: impl Network,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    let arguments = Arguments::parse()?;
     let options = Options::default()
         .max_message_size(MAX_REQUEST_LEN)
         .message_rate(Some(RATE))
@@ -149,12 +155,18 @@ pub(crate) async fn serve(
         // No answer waits. A handler that waits holds the 64 KiB buffer that contains its message, and a client could
         // cause that merely by sending requests without reading the answers.
         .when_slow(WhenSlow::DropNewest);
-    let rooms = Rooms::with_options(RoomsOptions::default().max_rooms_per_connection(MAX_ROOMS));
-    let presence = PresenceOptions::default()
+    let in_rooms = RoomsOptions::default().max_rooms_per_connection(MAX_ROOMS);
+    let in_presence = PresenceOptions::default()
         .max_rooms_per_connection(MAX_ROOMS)
         .max_people_per_room(MAX_PEOPLE);
-    let presence = Presence::with_options(runtime, presence);
-    let server = Server::bind(address)
+    let cluster = arguments.cluster(&runtime, in_rooms)?;
+    let (rooms, presence) = match &cluster {
+        Some(cluster) => {
+            (cluster.rooms(), Presence::on_with_options(cluster, "people", in_presence))
+        }
+        None => (Rooms::with_options(in_rooms), Presence::with_options(runtime, in_presence)),
+    };
+    let server = Server::bind(arguments.address)
         .await?
         .options(options)
         .get("/", |_| Reply::html(include_str!("rooms.html")))
@@ -165,5 +177,8 @@ pub(crate) async fn serve(
         .websocket("/ws", JsonRooms::new(rooms, presence, Chat));
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;
+    if let Some(cluster) = cluster {
+        cluster.leave().await; // the others know at once
+    }
     Ok(())
 }
