@@ -4,7 +4,7 @@
 //!
 //! In each scenario, each node sends 66 messages per second to twelve rooms, with members at each node. No message may arrive
 //! twice or out of order, and each that does not arrive has to be reported. At its own node, each message has to arrive within a
-//! second. (Presence spans no nodes yet; its people would be checked by `World::finish`, as messages are.)
+//! second. Each node shows the people of all nodes that are there, and no others.
 
 mod node_process;
 mod scenarios;

@@ -104,6 +104,25 @@ impl NodeProcess {
         }
     }
 
+    /// Waits until the node shows these people. Returns how long after `since` that was.
+    #[track_caller]
+    pub(crate) fn shows(&mut self, people: &str, since: Duration, within: Duration) -> Duration {
+        loop {
+            let mut all = self.events.iter().rev();
+            let last = all.find_map(|event| Some((event.at, event.text.strip_prefix("people ")?)));
+            if let Some((at, shown)) = last
+                && shown == people
+            {
+                let after = at.saturating_sub(since);
+                assert!(after <= within, "{}: {people:?} after {after:?}", self.runtime);
+                return after;
+            }
+            let (late, runtime) = (now() > since + within, self.runtime);
+            assert!(!late, "{runtime}: {last:?}, not {people:?}, within {within:?}");
+            self.read_lines(Duration::from_millis(20));
+        }
+    }
+
     /// Returns what the node has reported since then.
     pub(crate) fn since(&self, since: Duration) -> Vec<&str> {
         let events = self.events.iter().filter(|event| event.at >= since);

@@ -34,6 +34,7 @@ pub(crate) async fn node_killed(name: &str, program: PathBuf) {
     let (killed, left) = (now(), format!("left {}", world.nodes[2].id));
     world.kill(2);
     let took = world.all_report(&left, killed, SILENCE + SPARE);
+    world.all_show_all(killed, SILENCE + SPARE);
     let started = now();
     let successor = NodeProcess::start("async-std", &world.redis.url(""));
     let joined = format!("joined {}", successor.id);
@@ -49,6 +50,7 @@ pub(crate) async fn node_paused(name: &str, program: PathBuf) {
     world.pause(2);
     for node in 0..2 {
         world.nodes[node].event(&format!("left {id}"), paused, SILENCE + SPARE);
+        world.nodes[node].shows("0,1", paused, SILENCE + SPARE);
     }
     sleep((paused + 10 * SECOND).saturating_sub(now())).await;
     let woken = now();
@@ -57,7 +59,10 @@ pub(crate) async fn node_paused(name: &str, program: PathBuf) {
         world.nodes[node].event(&format!("joined {id}"), woken, 2 * SECOND + SPARE);
     }
     let back = world.all_rooms_are_back(2 * SECOND).await;
-    world.finish(name, &format!("back {back:.1?} after it was woken")).await;
+    let people = world.all_show_all(woken, 2 * SECOND + SPARE);
+    let measured =
+        format!("rooms back {back:.1?} after it was woken, its people after {people:.1?}");
+    world.finish(name, &measured).await;
 }
 
 pub(crate) async fn redis_paused(name: &str, program: PathBuf) {
@@ -66,14 +71,18 @@ pub(crate) async fn redis_paused(name: &str, program: PathBuf) {
     world.redis.pause();
     let noticed = world.all_report("disconnected", paused, NO_ECHO + SPARE);
     let left = world.all_report("left", paused, 16 * SECOND + SPARE);
+    for node in 0..3 {
+        world.nodes[node].shows(&node.to_string(), paused, 16 * SECOND + SPARE);
+    }
     sleep((paused + 20 * SECOND).saturating_sub(now())).await;
     let resumed = now();
     world.redis.resume();
     let connected = world.all_report("connected", resumed, RECOVERY);
     let back = world.all_rooms_are_back(RECOVERY - connected).await;
+    let people = world.all_show_all(resumed, RECOVERY);
     let measured = format!(
         "noticed after {noticed:.1?}, others withdrawn after {left:.1?}, connected {connected:.1?} after it was resumed, \
-         rooms back {back:.1?} later"
+         rooms back {back:.1?} later, people {people:.1?} after it was resumed"
     );
     world.finish(name, &measured).await;
 }

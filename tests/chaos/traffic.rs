@@ -112,7 +112,7 @@ async fn connect(address: SocketAddr, path: &str) -> Socket {
 }
 
 impl Traffic {
-    /// Connects a member of each room, and a sender, to each node. Returns when all members are reached. Messages are as long
+    /// Connects a member of each room, who is the person with the node's number, and a sender to each node. Returns when all members are reached. Messages are as long
     /// as this.
     pub(crate) async fn start(nodes: &[SocketAddr], size: usize) -> Self {
         let shared = Arc::new(Shared {
@@ -127,7 +127,8 @@ impl Traffic {
             for room in 0..ROOMS {
                 let (shared, joined) = (shared.clone(), joined.clone());
                 tasks.spawn(async move {
-                    let member = connect(address, &format!("/room/{}", room_name(room))).await;
+                    let member =
+                        connect(address, &format!("/room/{}?person={node}", room_name(room))).await;
                     let hello = member.recv().await.expect("an open connection");
                     assert_eq!(hello.as_text(), Some("joined"));
                     drop(joined);

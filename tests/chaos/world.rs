@@ -70,6 +70,9 @@ impl World {
         }
         let addresses: Vec<_> = nodes.iter().map(|node| node.address).collect();
         let traffic = Traffic::start(&addresses, size).await;
+        for node in &mut nodes {
+            node.shows("0,1,2", now(), SPARE);
+        }
         sleep(CALM).await;
         let all: Vec<_> = (0..nodes.len()).collect();
         let disturbed = traffic.now();
@@ -100,6 +103,15 @@ impl World {
     pub(crate) fn all_report(&mut self, text: &str, since: Duration, within: Duration) -> Duration {
         let nodes = &mut self.nodes;
         let took = self.alive.iter().map(|node| nodes[*node].event(text, since, within));
+        took.max().expect("a node that is alive")
+    }
+
+    /// Waits until each node shows the people of those that are alive, and no others.
+    #[track_caller]
+    pub(crate) fn all_show_all(&mut self, since: Duration, within: Duration) -> Duration {
+        let people: Vec<_> = self.alive.iter().map(usize::to_string).collect();
+        let (nodes, people) = (&mut self.nodes, people.join(","));
+        let took = self.alive.iter().map(|node| nodes[*node].shows(&people, since, within));
         took.max().expect("a node that is alive")
     }
 
@@ -137,6 +149,7 @@ impl World {
         sleep(CALM).await;
         self.traffic.stop();
         self.all_is_accounted_for().await;
+        self.all_show_all(now(), SPARE);
         let missed: u64 = self.pairs().map(|pair| self.missed(pair)).sum();
         let failures = self.traffic.with_records(|records| records.failures.clone());
         assert!(failures.is_empty(), "{failures:?}");

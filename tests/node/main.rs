@@ -4,11 +4,12 @@
 //! ```text
 //! listening on ADDRESS as NODE
 //! event connected | disconnected WHY | failed WHY | joined NODE | left NODE | gap NODE ROOM MISSED
+//! event people PERSON,PERSON,...     who is in `room-0`, at all nodes
 //! status RESIDENT_BYTES COUNTS       every half second
 //! ```
 //!
-//! A connection to `/room/ROOM` is a member of the room, and is sent "joined" when what others send reaches it. One to `/send`
-//! sends to rooms: "ROOM TEXT". SIGTERM ends the node, which says goodbye.
+//! A connection to `/room/ROOM?person=PERSON` is a member of the room, and is sent "joined" when what others send reaches it.
+//! One to `/send` sends to rooms: "ROOM TEXT". SIGTERM ends the node, which says goodbye.
 
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use prism_driver::{Connection, Handler, Message, Network, Options, Server};
-use prism_rooms::{Cluster, ClusterEvent, Rooms};
+use prism_rooms::{Cluster, ClusterEvent, Presence, Rooms};
 use prism_rooms_redis::Redis;
 use prism_tests::process::resident;
 
@@ -33,13 +34,21 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(500);
 /// How many bytes may wait for a member.
 const MAX_UNSENT: usize = 8 << 20;
 
-struct Members(Rooms);
+/// The room whose people are printed.
+const SHOWN_ROOM: &str = "room-0";
+
+struct Members {
+    rooms: Rooms,
+    presence: Presence<()>,
+}
 
 impl Handler for Members {
     async fn on_connect(&self, connection: &Connection) {
         let room = connection.param("room").expect("the route has it");
-        self.0.join(connection, room).expect("room");
-        if self.0.reached(room).await {
+        let person = connection.query_param("person").expect("a person");
+        self.rooms.join(connection, room).expect("room");
+        self.presence.track(connection, room, &person, ()).expect("room");
+        if self.rooms.reached(room).await {
             let _ = connection.send("joined").await; // fails if the member has gone meanwhile
         }
     }
@@ -62,11 +71,13 @@ async fn run<N: Network + Default>(url: &str, shutdown: impl Future<Output = ()>
     let redis = Redis::new(runtime.clone(), url).unwrap_or_else(|error| panic!("{error}"));
     let cluster = Cluster::new(runtime.clone(), redis);
     runtime.spawn(print_events(cluster.clone()));
+    let presence = Presence::on(&cluster, "people");
+    runtime.spawn(print_people(presence.clone()));
     runtime.spawn(print_status(runtime.clone(), cluster.clone()));
     let server = Server::<N>::bind("127.0.0.1:0").await.expect("a free port");
     let server = server
         .options(Options::default().high_water_mark(MAX_UNSENT))
-        .websocket("/room/{room}", Members(cluster.rooms()))
+        .websocket("/room/{room}", Members { rooms: cluster.rooms(), presence })
         .websocket("/send", Senders(cluster.rooms()));
     let address = server.local_addr().expect("a bound listener");
     print(format_args!("listening on {address} as {}", cluster.node()));
@@ -91,6 +102,15 @@ async fn print_events(cluster: Cluster) {
             }
             event => panic!("an event that is not known: {event:?}"),
         }
+    }
+}
+
+async fn print_people(presence: Presence<()>) {
+    let watch = presence.watch_here(SHOWN_ROOM);
+    while watch.recv().await.is_some() {
+        let people = presence.list(SHOWN_ROOM);
+        let keys: Vec<&str> = people.iter().map(|person| &*person.key).collect();
+        print(format_args!("event people {}", keys.join(",")));
     }
 }
 
