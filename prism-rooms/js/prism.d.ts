@@ -1,13 +1,14 @@
 /** Why something was not done. */
 export class PrismError extends Error {
   /**
-   * A code of the protocol (`malformed`, `unknown`, `refused`, `unavailable`, `limit`, `not_joined`), or one of this
-   * client:
-   * - `timeout`: there was no answer within 10 s, or the room was not joined within that time.
+   * A code of the protocol (`malformed`, `unknown`, `refused`, `unavailable`, `limit`, `full`, `not_joined`), or one of
+   * this client:
+   * - `timeout`: there was no answer within 10 s. The message may have been sent to the others or not.
+   * - `unsent`: the room was not joined within 10 s, so the message was not sent.
    * - `lost`: the connection was lost before there was an answer. The request may have been executed or not.
    * - `left`: you are not in the room, or no longer.
    * - `closed`: the connection was closed for good.
-   * - `busy`: too many messages have no answer yet.
+   * - `busy`: too many requests have no answer yet.
    */
   readonly code: string;
 }
@@ -131,7 +132,7 @@ export class Room<Data = any, Meta = any> extends EventTarget {
   readonly client: Client;
   readonly name: string;
   readonly state: 'joining' | 'joined' | 'left';
-  /** Who was in the room at last, by their keys. Empty unless `presence` was asked for. */
+  /** The people last known to be in the room, by their keys. Empty unless `presence` was asked for. */
   readonly people: ReadonlyMap<string, Person<Meta>>;
   /** The position of the last message, if the server keeps a history. */
   readonly position?: string;
@@ -140,7 +141,11 @@ export class Room<Data = any, Meta = any> extends EventTarget {
    * when the server has accepted the message, and rejects with a `PrismError` otherwise.
    */
   send(data: Data, options?: { echo?: boolean }): Promise<unknown>;
-  /** Shows us to the others with this metadata, or no longer if it is undefined. Remembered for the next join. */
+  /**
+   * Shows us to the others with this metadata, or no longer if it is undefined. Waits until the room is joined, without
+   * a time limit, and is done again after a reconnection; only the last metadata that wait are sent. Resolves when the
+   * server has accepted them.
+   */
   track(meta: Meta | undefined): Promise<unknown>;
   /** Leaves the room. Messages that wait for it are rejected. */
   leave(): void;

@@ -2,15 +2,19 @@
 // docs/protocol.md, how to use it in docs/browser.md. Names that begin with `_` are internal.
 
 const VERSION = 1;
-const TIMEOUT = 10_000; // ms to connect, to answer, and for a message to wait
+const TIMEOUT = 10_000; // ms to connect, to answer a message or a probe, and for a message to wait
 const SILENCE = 25_000; // ms without a message until the server is asked whether it is still there
 const STABLE = 5_000; // ms that a connection has to last for the next one to be tried soon
 const FIRST_DELAY = 1_000; // ms, at most, before the first retry; twice that before the next, and so on
 const MAX_DELAY = 30_000;
-const MAX_PENDING = 256; // messages without an answer
+const MAX_PENDING = 256; // requests without an answer
+const MAX_JOINS = 16; // joins without an answer
 
 /** Close codes after which it helps to connect again. */
-const TRANSIENT = [1001, 1005, 1006, 1011, 1012, 1013, 1014];
+const TRANSIENT = [1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015];
+
+/** Codes of errors that may go away. */
+const TEMPORARY = ['unavailable', 'full'];
 
 /** Why something was not done. `code` is for programs. */
 export class PrismError extends Error {
@@ -33,23 +37,26 @@ export class Client extends Emitter {
   _rooms = new Map();
   _pending = new Map(); // requests without an answer, by their IDs
   _lastId = 0;
+  _joins = 0; // without an answer
   _attempts = 0;
   _failures = 0; // since the last stable connection
 
   constructor(addresses, { signal, WebSocket } = {}) {
     super();
     this._WebSocket = WebSocket;
+    this._signal = signal;
     this._addresses = [addresses].flat().map(address => (typeof address === 'function' ? address : absolute(address)));
-    if (signal?.aborted) return;
-    signal?.addEventListener('abort', () => this.close());
+    if (!this._addresses.length) throw new TypeError('expected at least one address');
     this.open();
   }
 
   /** Connects a client that was closed. If it is waiting for its next attempt, connects now. */
   open() {
+    if (this._signal?.aborted) return;
     if (this.state === 'closed') {
       this._listeners = new AbortController();
       const { signal } = this._listeners;
+      this._signal?.addEventListener('abort', () => this.close(), { signal });
       const hint = () => { if (globalThis.document?.visibilityState !== 'hidden') this._hint(); };
       globalThis.addEventListener?.('online', hint, { signal });
       globalThis.document?.addEventListener('visibilitychange', hint, { signal });
@@ -66,7 +73,7 @@ export class Client extends Emitter {
     if (room) room._update(options);
     else {
       this._rooms.set(name, room = new Room(this, name, options));
-      if (this.state === 'open') room._join();
+      this._joinMore();
     }
     return room;
   }
@@ -92,10 +99,15 @@ export class Client extends Emitter {
   }
 
   /** The server is there: something has come from it. */
-  _heard() { this._restartTimer(SILENCE, () => this._probe()); }
+  _heard() {
+    this._isProbing = false;
+    this._restartTimer(SILENCE, () => this._probe());
+  }
 
   /** Asks the server whether it is there, and waits only so long for anything to come from it. */
   _probe() {
+    if (this._isProbing) return;
+    this._isProbing = true;
     this._restartTimer(TIMEOUT, () => this._lost(this._socket, { code: 1006, reason: 'timeout' }));
     this._tell({ type: 'ping', id: 0 });
   }
@@ -114,12 +126,14 @@ export class Client extends Emitter {
     clearTimeout(this._timer);
     socket?.close();
     const isFinal = !TRANSIENT.includes(code);
+    this._joins = 0;
+    for (const room of this._rooms.values()) room._away();
     for (const [id, { waitsFor }] of this._pending) {
       if (!waitsFor) this._settle(id, new PrismError('lost', 'the connection was lost: this may have arrived or not'));
-      else if (isFinal) this._settle(id, new PrismError('closed', 'the connection is closed'));
+      else if (isFinal) this._settle(id, closed());
     }
-    for (const room of this._rooms.values()) room._away();
-    const delay = isFinal ? undefined : Math.random() * Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this._failures++);
+    if (isFinal) for (const room of this._rooms.values()) room._settleTracks(closed());
+    const delay = isFinal ? undefined : backoff(this._failures++);
     if (isFinal) this._listeners.abort();
     else this._restartTimer(delay, () => this._connect());
     this._become(isFinal ? 'closed' : 'waiting', { code, reason, delay });
@@ -139,20 +153,35 @@ export class Client extends Emitter {
 
   _tell(request) { this._socket.send(JSON.stringify(request)); }
 
-  /** Sends a request, or lets it wait until a room is joined. It is no error if nobody handles a failure. */
-  _ask(request, waitsFor) {
+  /** Sends a request. `done` is called with its error or its answer, before any later message is handled. */
+  _ask(request, done) {
+    const id = ++this._lastId;
+    this._pending.set(id, { done });
+    this._tell({ ...request, id });
+  }
+
+  /** Sends a message when its room is joined. It is no error if nobody handles a failure. */
+  _post(room, request) {
     const answer = new Promise((resolve, reject) => {
       const id = ++this._lastId;
       const text = JSON.stringify({ ...request, id });
-      const isLate = () => this._settle(id, new PrismError('timeout', 'there was no answer in time'));
-      this._pending.set(id, { resolve, reject, text, waitsFor, timer: setTimeout(isLate, TIMEOUT) });
-      if (!waitsFor) this._socket.send(text);
+      const isLate = () => this._settle(id, this._pending.get(id).waitsFor
+        ? new PrismError('unsent', 'the room was not joined in time')
+        : new PrismError('timeout', 'there was no answer in time'));
+      const timer = setTimeout(isLate, TIMEOUT);
+      const done = (error, message) => {
+        clearTimeout(timer);
+        if (error) reject(error);
+        else resolve(message);
+      };
+      this._pending.set(id, { done, text, waitsFor: room });
+      if (room.state === 'joined') this._release(room);
     });
     answer.catch(() => {});
     return answer;
   }
 
-  /** Sends what has waited for a room. If there is an error, fails it instead. */
+  /** Sends what waits for a room. If there is an error, fails it instead. */
   _release(room, error) {
     for (const [id, request] of this._pending) {
       if (request.waitsFor !== room) continue;
@@ -162,12 +191,21 @@ export class Client extends Emitter {
     }
   }
 
+  /** Asks to join the rooms that wait for it. Many at once would delay the answers to everything else. */
+  _joinMore() {
+    if (this.state !== 'open') return;
+    for (const room of this._rooms.values()) {
+      if (this._joins >= MAX_JOINS) return;
+      if (room.state === 'joining' && !room._isAsked && !room._retry) {
+        this._joins++;
+        room._join();
+      }
+    }
+  }
+
   _settle(id, error, answer) {
     const request = this._pending.get(id);
-    if (!this._pending.delete(id)) return;
-    clearTimeout(request.timer);
-    if (error) request.reject(error);
-    else request.resolve(answer);
+    if (this._pending.delete(id)) request.done(error, answer);
   }
 
   _receive(data) {
@@ -192,8 +230,9 @@ export class Client extends Emitter {
     }
     Object.assign(this, { person, connection });
     this._stable = setTimeout(() => { this._failures = 0; }, STABLE);
-    for (const room of this._rooms.values()) room._join();
     this._heard();
+    this.state = 'open';
+    this._joinMore();
     this._become('open');
   }
 
@@ -208,6 +247,8 @@ export class Client extends Emitter {
 export class Room extends Emitter {
   state = 'joining';
   people = new Map();
+  _tracks = []; // metadata that wait for the room, with the promises of those who wait for them
+  _gaps = 0; // in presence, since the last change that followed the one before
 
   constructor(client, name, { meta, presence } = {}) {
     super();
@@ -219,25 +260,27 @@ export class Room extends Emitter {
 
   /** Sends to all members. Resolves when the server has accepted the message. */
   send(data, { echo } = {}) {
-    if (this.client._pending.size >= MAX_PENDING) return rejected('busy', `${MAX_PENDING} messages have no answer yet`);
-    return this._ask({ type: 'send', data, echo });
+    return this._unable() ?? this.client._post(this, { type: 'send', room: this.name, data, echo });
   }
 
   /** Shows us to the others with this metadata, or no longer if it is undefined. */
   track(meta) {
-    const keep = () => { this._meta = meta; };
-    if (this.state === 'joining') {
-      keep();
-      this._joinAgain();
-      return Promise.resolve();
+    const failure = this._unable();
+    if (failure) return failure;
+    if (meta === undefined) this._meta = meta; // the next join does not show us even for a moment
+    let track = this._tracks.at(-1);
+    if (track && !track.isSettled) track.meta = meta;
+    else {
+      this._tracks.push(track = { meta });
+      track.answer = new Promise((resolve, reject) => { track.done = (error, answer) => (error ? reject(error) : resolve(answer)); });
+      track.answer.catch(() => {});
+      if (this.state === 'joined') this._sendTracks();
     }
-    const answer = this._ask({ type: meta === undefined ? 'untrack' : 'track', meta });
-    answer.then(keep, ({ code }) => { if (code === 'lost') keep(); });
-    return answer;
+    return track.answer;
   }
 
   leave() {
-    if (this.state === 'joined' || this._attempt) this.client._tell({ type: 'leave', room: this.name });
+    if (this.state === 'joined' || this._isAsked) this._tell('leave');
     this._end(new PrismError('left', 'you have left this room'));
   }
 
@@ -248,41 +291,52 @@ export class Room extends Emitter {
     if (!presence || this._watches) return;
     this._watches = true;
     if (this.state === 'joined') this._watch();
-    else this._joinAgain();
   }
 
-  /** Joins with what has changed while we wait for the answer. */
-  _joinAgain() { if (this._attempt) this._join(); }
-
+  /** Asks to join, once: to repeat that would only make the server slower. */
   _join() {
-    const attempt = this._attempt = {}; // what comes of an earlier one does not matter any more
-    const { name: room, _meta: meta, _watches: watch, position: after } = this;
-    this.client._ask({ type: 'join', room, meta, watch, after }).then(
-      answer => { if (attempt === this._attempt) this._joined(answer); },
-      error => { if (attempt === this._attempt) this._notJoined(error); },
-    );
+    const { client, name: room, _meta: meta, _watches: watch, position: after } = this;
+    this._isAsked = true;
+    client._ask({ type: 'join', room, meta, watch, after }, (error, answer) => {
+      if (error?.code === 'lost') return;
+      this._isAsked = false;
+      client._joins--;
+      if (this.state !== 'joining') { /* it was left meanwhile */ }
+      else if (error) this._notJoined(error);
+      else this._joined(answer, watch);
+      client._joinMore();
+    });
   }
 
-  _joined({ recovered }) {
+  _joined({ recovered, position }, isWatching) {
     const missed = Boolean(this._wasJoined && !recovered);
-    this._attempt = undefined;
     this._wasJoined = true;
+    this.position = position ?? this.position;
     this.state = 'joined';
+    if (this._watches && !isWatching) this._watch();
+    this._sendTracks();
     this.client._release(this);
     this._emit('join', { missed });
   }
 
   _notJoined(error) {
-    if (error.code === 'timeout') return this._join();
-    if (error.code !== 'unavailable') return this._end(error);
-    const attempt = this._attempt;
-    setTimeout(() => { if (attempt === this._attempt) this._join(); }, Math.random() * MAX_DELAY);
-    this._emit('error', { error });
+    if (TEMPORARY.includes(error.code)) {
+      const retry = () => {
+        this._retry = undefined;
+        this.client._joinMore();
+      };
+      this._retry = setTimeout(retry, Math.random() * MAX_DELAY);
+      this._emit('error', { error });
+    } else {
+      this._tell('leave'); // in case that the server thinks otherwise
+      this._end(error);
+    }
   }
 
   /** The connection is lost. The next one joins again. */
   _away() {
-    this._attempt = this._number = undefined;
+    this._isAsked = this._number = undefined;
+    this._stopTimers();
     this.state = 'joining';
   }
 
@@ -293,18 +347,50 @@ export class Room extends Emitter {
 
   _end(error) {
     if (this.state === 'left') return;
-    this._attempt = undefined;
+    this._stopTimers();
     this.state = 'left';
     this.client._rooms.delete(this.name);
+    this._settleTracks(error);
     this.client._release(this, error);
     this._emit('leave', { error });
   }
 
-  _ask(request) {
-    const { client, state, name: room } = this;
-    if (state === 'left') return rejected('left', 'you are not in this room');
-    if (client.state === 'closed') return rejected('closed', 'the connection is closed');
-    return client._ask({ ...request, room }, state === 'joined' ? undefined : this);
+  _stopTimers() {
+    clearTimeout(this._retry);
+    clearTimeout(this._repair);
+    this._retry = this._repair = undefined;
+  }
+
+  /** Returns a promise that fails, if nothing can be sent. */
+  _unable() {
+    if (this.state === 'left') return rejected(new PrismError('left', 'you are not in this room'));
+    if (this.client.state === 'closed') return rejected(closed());
+    if (this.client._pending.size < MAX_PENDING) return undefined;
+    return rejected(new PrismError('busy', `${MAX_PENDING} requests have no answer yet`));
+  }
+
+  _tell(type) { this.client._tell({ type, room: this.name }); }
+
+  // ---- what the others see of us
+
+  /** Sends the metadata that were wanted last. They are sent again if the connection is lost: that does no harm. */
+  _sendTracks() {
+    const tracks = this._tracks.splice(0);
+    if (!tracks.length) return;
+    const { meta } = tracks.at(-1);
+    this.client._ask({ type: meta === undefined ? 'untrack' : 'track', room: this.name, meta }, (error, answer) => {
+      if (error?.code === 'lost' && this.state !== 'left') return this._tracks.push(...tracks);
+      if (!error) this._meta = meta;
+      for (const { done } of tracks) done(error, answer);
+    });
+  }
+
+  /** Fails the promises of those who wait. The metadata stay for the next join. */
+  _settleTracks(error) {
+    for (const track of this._tracks) {
+      track.isSettled = true;
+      track.done(error);
+    }
   }
 
   // ---- what the server sends
@@ -316,12 +402,29 @@ export class Room extends Emitter {
 
   /** Asks for the whole state of presence. Until it arrives, changes mean nothing. */
   _watch() {
-    this._number = undefined;
-    this._ask({ type: 'watch' }).catch(error => {
-      if (this.state !== 'joined') return; // the next `join` also watches
-      if (error.code === 'timeout') this._watch();
-      else this._emit('error', { error });
+    this._isWatching = true;
+    this.client._ask({ type: 'watch', room: this.name }, error => {
+      this._isWatching = false;
+      if (!error || this.state !== 'joined') return; // the next `join` also watches
+      if (TEMPORARY.includes(error.code)) this._watchAfter(Math.random() * MAX_DELAY);
+      this._emit('error', { error });
     });
+  }
+
+  _watchAfter(delay) {
+    const repair = () => {
+      this._repair = undefined;
+      this._watch();
+    };
+    this._repair = setTimeout(repair, delay);
+  }
+
+  /** A change was missed. If that happens again and again, we ask less and less often for the state. */
+  _missed() {
+    this._number = undefined;
+    if (!this._watches || this.state !== 'joined' || this._isWatching || this._repair) return;
+    if (this._gaps++) this._watchAfter(backoff(this._gaps));
+    else this._watch();
   }
 
   _change({ presence, number, people, joined, updated, left }) {
@@ -332,9 +435,9 @@ export class Room extends Emitter {
       const isOther = person => JSON.stringify(before.get(person.key)) !== JSON.stringify(person);
       updated = people.filter(person => before.has(person.key) && isOther(person));
       left = [...before.keys()].filter(key => !this.people.has(key));
-    } else if (this._number === undefined) return;
-    else if (number !== this._number + 1) return this._watch();
+    } else if (number !== this._number + 1) return this._missed();
     else {
+      this._gaps = 0;
       for (const person of [...joined, ...updated]) this.people.set(person.key, person);
       for (const key of left) this.people.delete(key);
     }
@@ -344,11 +447,16 @@ export class Room extends Emitter {
 }
 
 /** A promise that fails. It is no error if nobody handles that. */
-function rejected(code, message) {
-  const answer = Promise.reject(new PrismError(code, message));
+function rejected(error) {
+  const answer = Promise.reject(error);
   answer.catch(() => {});
   return answer;
 }
+
+const closed = () => new PrismError('closed', 'the connection is closed');
+
+/** Returns a random delay, whose bound doubles with each failure. */
+const backoff = failures => Math.random() * Math.min(MAX_DELAY, FIRST_DELAY * 2 ** failures);
 
 function byKey(people) { return new Map(people.map(person => [person.key, person])); }
 

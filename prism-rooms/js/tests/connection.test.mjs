@@ -83,7 +83,7 @@ test('an error before the connection is open is a failed attempt, whether a clos
 });
 
 test('an invalid address is an error of the caller', () => {
-  for (const address of ['ftp://a/', 'not an address']) assert.throws(() => connect(address, { WebSocket: FakeSocket }), TypeError);
+  for (const address of ['ftp://a/', 'not an address', []]) assert.throws(() => connect(address, { WebSocket: FakeSocket }), TypeError);
 });
 
 test('an attempt that is not answered is given up after 10 s', async () => {
@@ -139,7 +139,7 @@ test('a server that says something is not asked', async () => {
 });
 
 test('after some close codes it connects again, after others it stops and says why', async () => {
-  for (const code of [1001, 1005, 1006, 1011, 1012, 1013, 1014]) {
+  for (const code of [1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015]) {
     const { client } = open();
     await sockets.at(-1).ends(code);
     assert.equal(client.state, 'waiting', `after ${code}`);
@@ -185,6 +185,8 @@ test('a signal closes it, in whatever state it is', async () => {
     const count = sockets.length;
     controller.abort();
     assert.deepEqual([client.state, sockets.at(-1).isClosed], ['closed', true]);
+    assert.deepEqual(getEventListeners(controller.signal, 'abort'), []);
+    client.open();
     await pass(60_000);
     assert.equal(sockets.length, count);
   }
@@ -213,7 +215,10 @@ test('when the network is back or the page is shown, it does not wait', async ()
     await sockets[1].welcomes();
     network.dispatchEvent(new Event('online')); // the connection may not have survived
     sockets[1].hears({ type: 'ping' });
-    await pass(10_000);
+    await pass(9_000);
+    network.dispatchEvent(new Event('online')); // as often as that happens
+    sockets[1].hearsNothing();
+    await pass(1_000);
     assert.equal(client.state, 'waiting');
     client.close();
     assert.deepEqual([getEventListeners(network, 'online'), getEventListeners(page, 'visibilitychange')], [[], []]);

@@ -54,14 +54,41 @@ test('a change that comes twice is a gap as well', async () => {
   socket.hears({ type: 'watch' });
 });
 
-test('a request for the state that has no answer is sent again', async () => {
+test('a request for the state that is refused is not sent again, one that may be allowed later is', async () => {
+  const { socket, events } = await watching();
+  await socket.says(diff(9, {}));
+  await socket.refuses({ type: 'watch' }, 'unavailable');
+  await socket.says(diff(10, {}));
+  socket.hearsNothing();
+  await pass(15_000);
+  await socket.refuses({ type: 'watch' }, 'refused');
+  await pass(60_000);
+  assert.equal(socket.requests.filter(({ type }) => type === 'watch').length, 0);
+  assert.deepEqual(events.slice(1).map(({ error }) => error.code), ['unavailable', 'refused']);
+});
+
+test('a change that comes instead of the state is a gap', async () => {
+  const { client, socket } = await opened();
+  client.join('tea', { presence: true });
+  await socket.accepts({ type: 'join', watch: true });
+  await socket.says(diff(4, {}));
+  socket.hears({ type: 'watch' });
+});
+
+test('gaps that follow each other are repaired less and less often', async () => {
   const { socket } = await watching();
   await socket.says(diff(9, {}));
+  await socket.accepts({ type: 'watch' });
+  for (const delay of [2_000, 4_000, 8_000, 15_000, 15_000]) {
+    await socket.says(state(20), diff(22, {}), diff(23, {}));
+    await pass(delay - 1);
+    assert.equal(socket.requests.filter(({ type }) => type === 'watch').length, 0);
+    await pass(1);
+    socket.requests = socket.requests.filter(({ type }) => type === 'watch'); // not the pings
+    await socket.accepts({ type: 'watch' });
+  }
+  await socket.says(state(30), diff(31, {}), diff(33, {}));
   socket.hears({ type: 'watch' });
-  await pass(10_000);
-  await socket.refuses({ type: 'watch' }, 'refused');
-  await pass(20_000);
-  assert.equal(socket.requests.filter(({ type }) => type === 'watch').length, 0);
 });
 
 test('what becomes of such a request does not matter any more in a room that was left', async () => {
