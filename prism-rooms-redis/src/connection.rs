@@ -18,8 +18,8 @@ use crate::{
     url::Login,
 };
 
-/// How many bytes are read in a turn. They are passed on before more are read, so they bound what waits in memory; meanwhile
-/// TCP holds Redis back.
+/// How many bytes are read in a turn. They are passed on before more are read, so they bound what waits in memory;
+/// meanwhile TCP holds Redis back.
 const MAX_TURN: usize = 64 << 10;
 
 /// How many bytes are read at once.

@@ -43,14 +43,16 @@ const MAX_SHOWN: usize = 200;
 impl Lost {
     /// Creates the error for a command that Redis refuses. `secret` is not shown, should Redis repeat it.
     pub(crate) fn refused(command: &'static str, why: &[u8], secret: Option<&str>) -> Self {
-        let why = shown(why);
         // Older versions repeat the arguments of a command that they do not know.
-        if command == "HELLO" && why.starts_with("ERR unknown command") {
+        if command == "HELLO" && why.starts_with(b"ERR unknown command") {
             return Self::TooOld;
         }
-        let is_secret = secret.is_some_and(|secret| !secret.is_empty() && why.contains(secret));
-        let why =
-            if is_secret { "for a reason that contains the password".to_owned() } else { why };
+        let has =
+            |secret: &str| !secret.is_empty() && String::from_utf8_lossy(why).contains(secret);
+        let why = match secret {
+            Some(secret) if has(secret) => "for a reason that contains the password".to_owned(),
+            _ => shown(why),
+        };
         Self::Refused { command, why }
     }
 

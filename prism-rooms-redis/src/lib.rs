@@ -1,6 +1,6 @@
 //! Rooms that span several processes, over Redis or Valkey, on every runtime.
 //!
-//! [`Redis`] is the [`Backplane`](prism_rooms::Backplane) of a [`Cluster`](prism_rooms::Cluster). Give each process one,
+//! [`Redis`] is a [`Backplane`](prism_rooms::Backplane) for a [`Cluster`](prism_rooms::Cluster). Give each process one
 //! with the same URL and the same prefix:
 //!
 //! ```no_run
@@ -31,14 +31,15 @@
 //! }
 //! ```
 //!
-//! It needs Redis 6 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to set one
-//! up, and what happens when it fails. [What you can rely on in a cluster](prism_rooms::docs::cluster) holds with it.
+//! It needs Redis 6 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to
+//! set one up, and what happens when it fails. [What you can rely on in a cluster](prism_rooms::docs::cluster) holds
+//! with it.
 //!
 //! # How it works
 //!
-//! A session has two connections, in the cluster's own task: one publishes, and one listens. The commands that are there at
-//! once leave in one write. Up to 64 KiB are read at a time, and delivered before more are read. Each room is a channel, so
-//! a process receives only what its members need, and nothing is stored in Redis.
+//! A session has two connections, in the cluster's own task: one publishes, and one listens. The commands that are
+//! there at once leave in one write. Up to 64 KiB are read at a time, and delivered before more are read. Each room is
+//! a channel, so a process receives only what its members need, and nothing is stored in Redis.
 //!
 //! RESP3, the protocol of Redis, is implemented here, as far as it is needed. So the crate adds no other crates to your
 //! build, works on each of Prism's runtimes with their own streams, and copies no payload that it has read.

@@ -1,8 +1,8 @@
 //! [`Pipeline`]: a connection to Redis, and the commands that Redis has yet to reply to.
 //!
-//! Redis replies in the order of the commands, and confirms a subscription in its place among the messages. So a message that
-//! comes after the confirmation was published after the subscription. A command for several channels is carried out at once:
-//! no message comes between its confirmations.
+//! Redis replies in the order of the commands, and confirms a subscription in its place among the messages. So a
+//! message that comes after the confirmation was published after the subscription. A command for several channels is
+//! carried out at once: no message comes between its confirmations.
 
 use std::{
     collections::VecDeque,

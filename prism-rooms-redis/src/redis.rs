@@ -21,14 +21,15 @@ pub struct Redis<N> {
 }
 
 impl<N: Network> Redis<N> {
-    /// Creates the backplane for a server, such as `redis://10.0.0.5` or `redis://user:password@redis.example:6379/`. It
-    /// connects when a cluster uses it. The runtime has to be that of the cluster.
+    /// Creates the backplane for a server, such as `redis://10.0.0.5` or `redis://user:password@redis.example:6379/`.
+    /// It connects when a cluster uses it. The runtime has to be that of the cluster.
     ///
-    /// Without a user name, the user is `default`. Characters of a user name or a password that have a meaning in a URL, such
-    /// as `/`, have to be escaped (`%2F`). With the feature `tls`, `rediss://` stands for TLS.
+    /// Without a user name, the user is `default`. Characters of a user name or a password that have a meaning in a
+    /// URL, such as `/`, have to be escaped (`%2F`). With the feature `tls`, `rediss://` stands for TLS.
     ///
     /// # Errors
-    /// If the URL is invalid, or names a database: channels belong to none. [Prefixes](Self::prefix) keep programs apart.
+    /// If the URL is invalid, or names a database: channels belong to none. [Prefixes](Self::prefix) keep programs
+    /// apart.
     pub fn new(runtime: N, url: &str) -> Result<Self, InvalidRedisUrl> {
         let endpoint = Endpoint {
             runtime,
@@ -39,8 +40,8 @@ impl<N: Network> Redis<N> {
         Ok(Self { endpoint, prefix: "prism".to_owned() })
     }
 
-    /// Sets what the names of all channels begin with; by default, `prism`. A colon follows. Clusters that share a server need
-    /// different prefixes, of which none continues another after a colon (not `shop` and `shop:r`).
+    /// Sets what the names of all channels begin with; by default, `prism`. A colon follows. Clusters that share a
+    /// server need different prefixes, of which none continues another after a colon (not `shop` and `shop:r`).
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();

@@ -1,8 +1,9 @@
-//! [`Decoder`]: finds what Redis says in the bytes that arrive. It reads RESP3, the protocol of Redis since version 6, without I/O.
+//! [`Decoder`]: finds what Redis says in the bytes that arrive. It reads RESP3, the protocol of Redis since version 6,
+//! without I/O.
 //!
-//! A backplane needs little of what Redis says: whether a reply is an error, whether the server is a master, and the three
-//! parts of a message. So a frame is not built as a tree. It is the first three of its scalars, in their order, whatever the
-//! arrays and maps around them:
+//! A backplane needs little of what Redis says: whether a reply is an error, whether the server is a master, and the
+//! three parts of a message. So a frame is not built as a tree. It is the first three of its scalars, in their order,
+//! whatever the arrays and maps around them:
 //!
 //! ```text
 //!   *3 ($6 master) (:420) (*0)                       Reply  ["master", "420", ""]
@@ -100,7 +101,8 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Reads the scalar, or the beginning of an array, at `at`. Returns where the next value begins, if all of it has arrived.
+    /// Reads the scalar, or the beginning of an array, at `at`. Returns where the next value begins, if all of it has
+    /// arrived.
     fn poll_value(&mut self) -> Result<Option<usize>, Malformed> {
         let Some(line_end) = self.poll_line()? else { return Ok(None) };
         let start = self.at + 1;

@@ -21,8 +21,8 @@ use crate::{
 /// How long opening both connections may take. The cluster waits for 2 s, and would not say why it does not go on.
 const MAX_OPENING: Duration = Duration::from_millis(1800);
 
-/// How often a server is asked whether it is still a master. A server that has become a replica goes on to accept what is
-/// published, but passes it on to its own clients only.
+/// How often a server is asked whether it is still a master. A server that has become a replica goes on to accept what
+/// is published, but passes it on to its own clients only.
 const ROLE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Serves a session until one of its connections is lost, and returns why it was.

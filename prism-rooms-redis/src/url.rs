@@ -24,8 +24,8 @@ pub(crate) struct Login {
     pub(crate) password: String,
 }
 
-/// The reason why a URL does not name a Redis server. The error's text (`Display`) says what is wrong and what was expected. It
-/// has no password in it.
+/// The reason why a URL does not name a Redis server. The error's text (`Display`) says what is wrong and what was
+/// expected. It has no password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRedisUrl(Cow<'static, str>);
 
@@ -85,8 +85,8 @@ fn split_scheme(url: &str) -> Result<(bool, &str), InvalidRedisUrl> {
     Err(InvalidRedisUrl::new("expected \"redis://\" or \"rediss://\" at the start"))
 }
 
-/// A path is the number of a database, of which publish and subscribe know nothing: programs that differ in that alone would
-/// hear each other.
+/// A path is the number of a database, of which publish and subscribe know nothing: programs that differ in that alone
+/// would hear each other.
 fn check_path(path: &str) -> Result<(), InvalidRedisUrl> {
     match path {
         "" | "/" | "/0" => Ok(()),

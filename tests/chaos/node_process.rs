@@ -88,7 +88,8 @@ impl NodeProcess {
         }
     }
 
-    /// Waits until the node has reported an event that begins like this, since `since`. Returns how long after that it was.
+    /// Waits until the node has reported an event that begins like this, since `since`. Returns how long after that it
+    /// was.
     #[track_caller]
     pub(crate) fn event(&mut self, text: &str, since: Duration, within: Duration) -> Duration {
         loop {

@@ -81,8 +81,8 @@ pub(crate) async fn redis_paused(name: &str, program: PathBuf) {
     let back = world.all_rooms_are_back(RECOVERY - connected).await;
     let people = world.all_show_all(resumed, RECOVERY);
     let measured = format!(
-        "noticed after {noticed:.1?}, others withdrawn after {left:.1?}, connected {connected:.1?} after it was resumed, \
-         rooms back {back:.1?} later, people {people:.1?} after it was resumed"
+        "noticed after {noticed:.1?}, others withdrawn after {left:.1?}; connected {connected:.1?} after it was \
+         resumed, rooms back {back:.1?} later, people back after {people:.1?}"
     );
     world.finish(name, &measured).await;
 }

@@ -35,7 +35,8 @@ pub(crate) struct Records {
     pub(crate) sent: HashMap<(usize, usize), u64>,
     /// By receiver, sender and room.
     pub(crate) received: HashMap<(usize, usize, usize), Received>,
-    /// Of the messages that members at the sender's node have received: the node, when they were sent, how long they took.
+    /// Of the messages that members at the sender's node have received: the node, when they were sent, how long they
+    /// took.
     local: Vec<(usize, Duration, Duration)>,
     /// What must not happen.
     pub(crate) failures: Vec<String>,
@@ -112,8 +113,8 @@ async fn connect(address: SocketAddr, path: &str) -> Socket {
 }
 
 impl Traffic {
-    /// Connects a member of each room, who is the person with the node's number, and a sender to each node. Returns when all members are reached. Messages are as long
-    /// as this.
+    /// Connects a member of each room, who is the person with the node's number, and a sender to each node. Returns
+    /// when all members are reached. Messages are as long as this.
     pub(crate) async fn start(nodes: &[SocketAddr], size: usize) -> Self {
         let shared = Arc::new(Shared {
             began: Instant::now(),
@@ -160,8 +161,8 @@ impl Traffic {
         self.shared.has_stopped.store(true, Relaxed);
     }
 
-    /// Returns the 99th percentile, and the most, of the time that messages took to members at the same node: those sent within
-    /// `span` by these nodes.
+    /// Returns the 99th percentile, and the most, of the time that messages took to members at the same node: those
+    /// sent within `span` by these nodes.
     pub(crate) fn local(&self, nodes: &[usize], span: Range<Duration>) -> (Duration, Duration) {
         let is_meant = |node: &usize, sent: &Duration| nodes.contains(node) && span.contains(sent);
         let mut took: Vec<_> = self.with_records(|records| {

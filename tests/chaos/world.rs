@@ -115,8 +115,8 @@ impl World {
         took.max().expect("a node that is alive")
     }
 
-    /// Waits until each node has received a message of each other, in each room, that was sent from now on. Returns how long
-    /// that took.
+    /// Waits until each node has received a message of each other, in each room, that was sent from now on. Returns how
+    /// long that took.
     pub(crate) async fn all_rooms_are_back(&self, within: Duration) -> Duration {
         let began = self.traffic.now();
         loop {
@@ -142,8 +142,8 @@ impl World {
         pairs.flat_map(|(receiver, sender)| (0..ROOMS).map(move |room| (receiver, sender, room)))
     }
 
-    /// Checks that each message has arrived once and in order, or was reported as missing; at the sender's own node, all of them,
-    /// and soon. Checks the memory of the nodes, too, and prints what was measured.
+    /// Checks that each message has arrived once and in order, or was reported as missing; at the sender's own node,
+    /// all of them, and soon. Checks the memory of the nodes, too, and prints what was measured.
     pub(crate) async fn finish(mut self, scenario: &str, measured: &str) {
         let disturbed = self.disturbed..self.traffic.now();
         sleep(CALM).await;
@@ -165,8 +165,8 @@ impl World {
         }
         let sent: u64 = self.traffic.with_records(|records| records.sent.values().sum());
         println!(
-            "{scenario}: {measured}; {missed} reported missing, of {sent} sent; local p99 {before:.1?} before, {during:.1?} \
-             during, at most {most:.1?}; MiB {}",
+            "{scenario}: {measured}; {missed} reported missing, of {sent} sent; local p99 {before:.1?} before, \
+             {during:.1?} during, at most {most:.1?}; MiB {}",
             memory.join(" ")
         );
         self.traffic.end().await;

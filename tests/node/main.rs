@@ -1,5 +1,5 @@
-//! `prism_node tokio|smol|async-std REDIS_URL`: a node of a cluster over Redis, for `chaos`. It prints lines that begin with the
-//! time, in milliseconds since 1970:
+//! `prism_node tokio|smol|async-std REDIS_URL`: a node of a cluster over Redis, for `chaos`. It prints lines that begin
+//! with the time, in milliseconds since 1970:
 //!
 //! ```text
 //! listening on ADDRESS as NODE
@@ -8,8 +8,8 @@
 //! status RESIDENT_BYTES COUNTS       every half second
 //! ```
 //!
-//! A connection to `/room/ROOM?person=PERSON` is a member of the room, and is sent "joined" when what others send reaches it.
-//! One to `/send` sends to rooms: "ROOM TEXT". SIGTERM ends the node, which says goodbye.
+//! A connection to `/room/ROOM?person=PERSON` is a member of the room, and is sent "joined" when what others send
+//! reaches it. One to `/send` sends to rooms: "ROOM TEXT". SIGTERM ends the node, which says goodbye.
 
 #[path = "../runtimes/mod.rs"]
 mod runtimes;

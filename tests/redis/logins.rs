@@ -45,6 +45,25 @@ pub(crate) async fn a_user_needs_four_commands_and_the_channels_of_its_prefix<N:
     assert_eq!(next(&ben).await, "bye");
 }
 
+pub(crate) async fn the_configuration_in_the_guide_works<N: Net>(program: PathBuf) {
+    let guide = include_str!("../../prism-rooms-redis/docs/redis.md");
+    let (_, block) = guide.split_once("```text\n").expect("a block");
+    let (configuration, _) = block.split_once("```").expect("its end");
+    // A line `name value` is `--name value` on the command line. Nothing is saved anyway.
+    let configuration = configuration.replace("save \"\"\n", "").replace("10.0.0.5", "127.0.0.1");
+    let configuration = format!("\n{}", configuration.trim()).replace('\n', "\n--");
+    let arguments: Vec<&str> = configuration.split_whitespace().collect();
+    let redis = RedisServer::start(program, &arguments);
+    let backplane = || redis_at::<N>(&redis.url("shop:secret@")).prefix("shop");
+    let (here, there) = (Node::start::<N>(backplane()).await, Node::start::<N>(backplane()).await);
+    here.meet::<N>().await;
+    let (ben, eve) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    ben.send("hello").await.expect("an open connection");
+    assert_eq!(next(&eve).await, "hello");
+    let reason = Node::on::<N>(&redis).await.connect_failed().await;
+    assert!(reason.starts_with("Redis refused HELLO: NOAUTH"), "{reason}");
+}
+
 pub(crate) async fn a_user_without_the_channels_is_told_so<N: Net>(program: PathBuf) {
     let redis = start(program, "&other:*", RIGHTS);
     let node = Node::start::<N>(redis_at::<N>(&redis.url("ann:secret@")).prefix("shop")).await;

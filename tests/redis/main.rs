@@ -1,4 +1,5 @@
-//! Clusters over real Redis and Valkey servers. Each scenario runs on each runtime with Redis, and on tokio with Valkey.
+//! Clusters over real Redis and Valkey servers. Each scenario runs on each runtime with Redis, and on tokio with
+//! Valkey.
 //!
 //! `.ci/install` installs the servers. A scenario whose server is missing is not tested, and says so.
 
@@ -54,6 +55,7 @@ scenarios! {
     logins:
         a_wrong_password_is_reported
         a_user_needs_four_commands_and_the_channels_of_its_prefix
+        the_configuration_in_the_guide_works
         a_user_without_the_channels_is_told_so
         a_user_without_a_command_is_told_so;
     messages:

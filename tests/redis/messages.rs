@@ -29,8 +29,8 @@ pub(crate) async fn members_of_two_nodes_talk<N: Net>(program: PathBuf) {
     here.event(|event| *event == ClusterEvent::NodeLeft { node }).await;
 }
 
-/// The connection that publishes may be faster than the one that listens. A heartbeat that does not come back would be followed
-/// by another one only after 2 s.
+/// The connection that publishes may be faster than the one that listens. A heartbeat that does not come back would be
+/// followed by another one only after 2 s.
 pub(crate) async fn the_first_heartbeat_comes_back<N: Net>(program: PathBuf) {
     let redis = RedisServer::start(program, &[]);
     for _ in 0..50 {

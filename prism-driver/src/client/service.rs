@@ -1,5 +1,5 @@
-//! [`ServiceAddress`]: the address of a server with another protocol, such as a message broker. The crates of Prism that need
-//! one reach it as a client reaches its server.
+//! [`ServiceAddress`]: the address of a server with another protocol, such as a message broker. The crates of Prism that
+//! need one reach it as a client reaches its server.
 
 use std::{fmt, io, time::Duration};
 
