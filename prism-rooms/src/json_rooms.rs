@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use prism_driver::{Connection, Handler, Message};
+use prism_driver::{Connection, ConnectionId, Handler, Message};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -13,6 +13,7 @@ use crate::{
 
 mod answer;
 pub(crate) mod authorize;
+mod pending_joins;
 mod rejection;
 mod request;
 mod strict;
@@ -20,6 +21,7 @@ mod strict;
 use self::{
     answer::Answer,
     authorize::{Action, Authorize},
+    pending_joins::PendingJoins,
     rejection::Rejection,
     request::{Request, Verb},
 };
@@ -59,8 +61,8 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// }
 /// ```
 ///
-/// Keep an `Arc` of the handler to [send](Self::send) to its clients from elsewhere, and a clone of the `Rooms` to
-/// remove a connection from a room: [`Rooms::leave`] ends its presence there as well, and tells the client.
+/// Keep an `Arc` of the handler to [send](Self::send) to its clients from elsewhere, and to
+/// [remove](Self::remove) them from rooms.
 ///
 /// A message to a room is encoded once for all members. What holds for [rooms](crate::docs::rooms) and
 /// [presence](crate::docs::presence) holds here, too. Their options limit how many rooms a connection may be in, and
@@ -71,6 +73,7 @@ pub struct JsonRooms<A> {
     rooms: Rooms,
     presence: Presence<Box<RawValue>>,
     authorize: A,
+    pending_joins: PendingJoins,
     max_name_len: usize,
     max_data_size: usize,
 }
@@ -80,9 +83,11 @@ impl<A: Authorize> JsonRooms<A> {
     ///
     /// Registers a [hook](Rooms::on_leave) with the rooms, so create one handler for each `Rooms`.
     pub fn new(rooms: Rooms, presence: Presence<Box<RawValue>>, authorize: A) -> Self {
-        let people = presence.clone();
-        rooms.on_leave(move |departure| after_leave(&people, departure));
-        Self { rooms, presence, authorize, max_name_len: 256, max_data_size: 16 << 10 }
+        let pending_joins = PendingJoins::default();
+        let (people, joins) = (presence.clone(), pending_joins.clone());
+        rooms.on_leave(move |departure| after_leave(&people, &joins, departure));
+        let (max_name_len, max_data_size) = (256, 16 << 10);
+        Self { rooms, presence, authorize, pending_joins, max_name_len, max_data_size }
     }
 
     /// Sets the maximum length of the name of a room, in bytes. Default: 256.
@@ -115,6 +120,16 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(self.rooms.to(room).send(message.encode()))
     }
 
+    /// Removes a connection from a room, ends its presence there, and tells the client, which does not join again by
+    /// itself. Returns whether there was something to do.
+    ///
+    /// Also cancels a join that your [`Authorize`] is deciding about at this moment, which [`Rooms::leave`] cannot do. If
+    /// the client asks again, your `Authorize` decides again. So to ban a user, first record that where it looks.
+    pub fn remove(&self, id: ConnectionId, room: &str) -> bool {
+        let was_joining = self.pending_joins.cancel(id, room);
+        self.rooms.leave(id, room) || was_joining
+    }
+
     /// Executes a request, if it is allowed.
     async fn execute(
         &self,
@@ -132,17 +147,18 @@ impl<A: Authorize> JsonRooms<A> {
                 return self.join(connection, room, meta, watch).await;
             }
             _ if !self.rooms.contains(room, connection.id()) => return Err(Rejection::not_joined()),
-            Verb::Send { data, echo } => self.send_from(connection, room, data, echo).await?,
+            Verb::Send { data, echo } => {
+                return self.send_from(connection, room, data, echo).await;
+            }
             Verb::Track { meta } => {
-                let action = Action::Track { meta: meta.get() };
-                self.authorize.authorize(connection, room, action).await?;
+                self.authorize_member(connection, room, Action::Track { meta: meta.get() }).await?;
                 self.track(connection, room, meta)?;
             }
             Verb::Untrack => {
                 self.presence.untrack(connection.id(), room);
             }
             Verb::Watch => {
-                self.authorize.authorize(connection, room, Action::Watch).await?;
+                self.authorize_member(connection, room, Action::Watch).await?;
                 self.watch(connection, room)?;
             }
             Verb::Unwatch => {
@@ -153,7 +169,19 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(())
     }
 
-    /// Lets a connection join a room. If anything is refused, nothing changes.
+    /// Asks the application, while which it may remove the connection from the room.
+    async fn authorize_member(
+        &self,
+        connection: &Connection,
+        room: &str,
+        action: Action<'_>,
+    ) -> Result<(), Rejection> {
+        self.authorize.authorize(connection, room, action).await?;
+        let is_member = self.rooms.contains(room, connection.id());
+        if is_member { Ok(()) } else { Err(Rejection::not_joined()) }
+    }
+
+    /// Lets a connection join a room. If anything is refused, it does not join.
     async fn join(
         &self,
         connection: &Connection,
@@ -164,6 +192,25 @@ impl<A: Authorize> JsonRooms<A> {
         if room.is_empty() || room.len() > self.max_name_len {
             return Err(Rejection::name_len(room.len(), self.max_name_len));
         }
+        let pending = self.pending_joins.begin(connection.id(), room);
+        let decision = self.authorize_join(connection, room, meta, watch).await;
+        self.forget_unless_joined(connection, room); // an earlier stay, which ended while this join was pending
+        let joined = decision.and_then(|()| self.enter(connection, room, meta, watch));
+        let is_cancelled = pending.end();
+        if is_cancelled {
+            self.rooms.leave(connection.id(), room);
+        }
+        self.forget_unless_joined(connection, room);
+        if is_cancelled { Err(Rejection::removed()) } else { joined }
+    }
+
+    async fn authorize_join(
+        &self,
+        connection: &Connection,
+        room: &str,
+        meta: Option<&RawValue>,
+        watch: bool,
+    ) -> Result<(), Rejection> {
         self.authorize.authorize(connection, room, Action::Join).await?;
         if let Some(meta) = meta {
             let action = Action::Track { meta: meta.get() };
@@ -172,9 +219,7 @@ impl<A: Authorize> JsonRooms<A> {
         if watch {
             self.authorize.authorize(connection, room, Action::Watch).await?;
         }
-        let joined = self.enter(connection, room, meta, watch);
-        self.forget_unless_joined(connection, room);
-        joined
+        Ok(())
     }
 
     /// Presence comes first: if the room is full, the connection never joins it.
@@ -206,7 +251,7 @@ impl<A: Authorize> JsonRooms<A> {
         if size > limit {
             return Err(Rejection::data_size(size, limit));
         }
-        self.authorize.authorize(connection, room, Action::Send { data: data.get() }).await?;
+        self.authorize_member(connection, room, Action::Send { data: data.get() }).await?;
         let from = self.authorize.person(connection);
         let message = Answer::Message { room, from: Some(&from), data }.encode();
         let members = self.rooms.to(room);
@@ -277,14 +322,23 @@ impl<A> fmt::Debug for JsonRooms<A> {
 }
 
 /// Runs whenever a connection has left rooms, at its own request or by a call of your program.
-fn after_leave(presence: &Presence<Box<RawValue>>, departure: &Departure<'_>) {
+fn after_leave(
+    presence: &Presence<Box<RawValue>>,
+    pending_joins: &PendingJoins,
+    departure: &Departure<'_>,
+) {
+    let Departure { rooms, connection, .. } = *departure;
     if departure.ended {
         return; // presence notices by itself
     }
     for room in departure.left {
-        forget(presence, departure.connection, room);
+        // The connection may have joined again, or be about to. Then its presence is that of the newer stay.
+        if pending_joins.contains(connection.id(), room) || rooms.contains(room, connection.id()) {
+            continue;
+        }
+        forget(presence, connection, room);
         // A client that misses this learns it from the answer to its next request.
-        let _ = departure.connection.try_send(Answer::Left { room }.encode());
+        let _ = connection.try_send(Answer::Left { room }.encode());
     }
 }
 

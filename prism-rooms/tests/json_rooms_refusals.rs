@@ -162,23 +162,66 @@ async fn names_data_metadata_rooms_and_people_are_limited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_removed_while_the_application_decides_is_neither_shown_nor_a_watcher() {
+async fn a_client_that_is_removed_while_the_application_decides_can_do_nothing_more() {
     let server = serve();
     let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
     ben.join("tea").await;
     let id = server.rooms.members("tea")[0];
     ada.send(json!({ "type": "join", "id": 1, "room": "tea", "watch": true })).await;
     assert_eq!((ada.recv().await["presence"].clone(), ada.recv().await), (json!("state"), ok(1)));
-    for request in ["track", "watch"] {
-        ben.send(json!({ "type": request, "id": 2, "room": "tea", "meta": 1 })).await;
+    for request in ["track", "watch", "send"] {
+        ben.send(json!({ "type": request, "id": 2, "room": "tea", "meta": 1, "data": 1 })).await;
         tokio::time::sleep(Duration::from_millis(5)).await; // the decision takes 10 ms
         assert!(server.rooms.leave(id, "tea"));
         assert_eq!(ben.recv().await, json!({ "type": "left", "room": "tea" }));
-        while ben.recv().await != ok(2) {}
+        assert_eq!(ben.recv().await, not_joined(2, "tea"));
         ben.join("tea").await;
     }
     assert_eq!(ada.ask(json!({ "type": "track", "id": 3, "room": "tea", "meta": 1 })).await, ok(3));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(ada.recv().await["joined"][0]["key"], "ada", "nobody else has been shown");
+    ben.has_received_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_about_which_the_application_decides_can_be_cancelled() {
+    let server = serve();
+    let ben = server.connect("ben").await;
+    ben.join("tea").await;
+    let id = server.rooms.members("tea")[0];
+    ben.send(json!({ "type": "join", "id": 2, "room": "milk", "meta": 1, "watch": true })).await;
+    tokio::time::sleep(Duration::from_millis(5)).await; // each of its decisions takes 10 ms
+    assert!(!server.handler.remove(id, "water"));
+    assert!(server.handler.remove(id, "milk"));
+    let message = "you have been removed from this room";
+    while ben.recv().await != error(2, "milk", "refused", message) {}
+    assert!(server.rooms.is_empty("milk"));
+    assert!(!server.handler.remove(id, "milk"));
+    ben.join("milk").await; // it is not a ban
+    assert!(server.handler.remove(id, "milk"));
+    assert_eq!(ben.recv().await, json!({ "type": "left", "room": "milk" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stay_that_ends_while_the_next_join_is_pending_takes_nothing_from_it() {
+    let server = serve();
+    let (ada, ben) = (server.connect("ada").await, server.connect("ben").await);
+    ben.join("tea").await;
+    let id = server.rooms.members("tea")[0];
+    ada.send(json!({ "type": "join", "id": 1, "room": "tea", "watch": true })).await;
+    assert_eq!((ada.recv().await["presence"].clone(), ada.recv().await), (json!("state"), ok(1)));
+    for (meta, change) in [(Some(1), "joined"), (Some(2), "updated"), (None, "left")] {
+        let mut join = json!({ "type": "join", "id": 2, "room": "tea" });
+        if let Some(meta) = meta {
+            join["meta"] = meta.into();
+        }
+        ben.send(join).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(server.rooms.leave(id, "tea"));
+        assert_eq!(ben.recv().await, ok(2));
+        assert!(server.rooms.contains("tea", id));
+        let diff = ada.recv().await;
+        assert_eq!(diff[change].as_array().map(Vec::len), Some(1), "{diff}");
+    }
     ben.has_received_nothing().await;
 }

@@ -22,6 +22,10 @@ impl Rejection {
         Self::new(Code::NotJoined, "you are not in this room: join it first")
     }
 
+    pub(super) fn removed() -> Self {
+        Self::new(Code::Refused, "you have been removed from this room")
+    }
+
     pub(super) fn name_len(len: usize, limit: usize) -> Self {
         let message = format!("the name of the room has {len} bytes, expected 1 to {limit}");
         Self::new(Code::Limit, message)
