@@ -150,13 +150,13 @@ async fn names_data_metadata_rooms_and_people_are_limited() {
     let message = "the data is 9 bytes of JSON, expected at most 8";
     assert_eq!(ada.ask(sent).await, error(3, "tea", "limit", message));
     let full = ben.ask(json!({ "type": "join", "id": 4, "room": "tea", "meta": 1 })).await;
-    assert_eq!(full, error(4, "tea", "limit", "the room already has 1 people, the maximum"));
+    assert_eq!(full, error(4, "tea", "full", "the room already has 1 people, the maximum"));
     assert_eq!(server.rooms.len("tea"), 1, "who cannot be shown does not join");
     ada.join("b").await;
     ada.send(json!({ "type": "join", "id": 5, "room": "c", "meta": 1, "watch": true })).await;
     assert_eq!(ada.recv().await["presence"], "state");
     let message = "the connection is already in 2 rooms, the maximum";
-    assert_eq!(ada.recv().await, error(5, "c", "limit", message));
+    assert_eq!(ada.recv().await, error(5, "c", "full", message));
     tokio::time::sleep(Duration::from_secs(1)).await;
     ada.has_received_nothing().await; // it does not watch the room that it could not join
 }

@@ -20,7 +20,7 @@ pub(super) enum Answer<'a> {
         code: Code,
         message: &'a str,
     },
-    /// A message to a room; without a sender if it is from the server.
+    /// A message to a room. It has no sender if it is from the server.
     Message {
         room: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,8 +39,10 @@ pub(super) enum Code {
     Malformed,
     /// There is no request of this type. A later version may have it.
     Unknown,
-    /// A limit would be exceeded.
+    /// A name, the data or the metadata is too large.
     Limit,
+    /// There are too many people, connections or rooms.
+    Full,
     /// The application refuses it.
     Refused,
     /// The application refuses it, but may allow it later.

@@ -49,12 +49,25 @@ impl From<Refusal> for Rejection {
 
 impl From<JoinError> for Rejection {
     fn from(error: JoinError) -> Self {
-        Self::new(Code::Limit, error.to_string())
+        let code = match error {
+            JoinError::Ended => Code::NotJoined, // nobody receives it
+            JoinError::TooManyRooms { .. } => Code::Full,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
 impl From<TrackError> for Rejection {
     fn from(error: TrackError) -> Self {
-        Self::new(Code::Limit, error.to_string())
+        let code = match error {
+            TrackError::Ended => Code::NotJoined, // nobody receives it
+            TrackError::TooManyRooms { .. }
+            | TrackError::TooManyPeople { .. }
+            | TrackError::TooManyConnections { .. }
+            | TrackError::StateTooLarge { .. } => Code::Full,
+            TrackError::MetaTooLarge { .. } => Code::Limit,
+            TrackError::NotJson(_) => Code::Malformed,
+        };
+        Self::new(code, error.to_string())
     }
 }
