@@ -1,7 +1,8 @@
 //! [`JsonRooms`]: a handler through which clients join rooms and send to them, as JSON.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
+use futures_lite::future::or;
 use prism_driver::{Connection, ConnectionId, Handler, Message};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -25,6 +26,12 @@ use self::{
     rejection::Rejection,
     request::{Request, Verb},
 };
+
+/// How long the answer to a join waits, at most, for messages that other nodes send to the room to arrive here.
+const REACH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the answer to a watcher that asks for the whole state takes. Its request is short, and the state is long.
+const REPEATED_STATE_DELAY: Duration = Duration::from_secs(1);
 
 /// The source of `prism.js`, a [client for browsers](crate::docs::browser), of the same version as [`JsonRooms`]. A
 /// server can send it to its pages as `text/javascript`.
@@ -74,6 +81,7 @@ pub struct JsonRooms<A> {
     presence: Presence<Box<RawValue>>,
     authorize: A,
     pending_joins: PendingJoins,
+    authorize_timeout: Duration,
     max_name_len: usize,
     max_data_size: usize,
 }
@@ -86,8 +94,24 @@ impl<A: Authorize> JsonRooms<A> {
         let pending_joins = PendingJoins::default();
         let (people, joins) = (presence.clone(), pending_joins.clone());
         rooms.on_leave(move |departure| after_leave(&people, &joins, departure));
-        let (max_name_len, max_data_size) = (256, 16 << 10);
-        Self { rooms, presence, authorize, pending_joins, max_name_len, max_data_size }
+        Self {
+            rooms,
+            presence,
+            authorize,
+            pending_joins,
+            authorize_timeout: Duration::from_secs(10),
+            max_name_len: 256,
+            max_data_size: 16 << 10,
+        }
+    }
+
+    /// Sets how long your [`Authorize`] may take for a request. Default: 10 s. After that, the client receives an error
+    /// that it may try again later, and the future of your method is dropped. Meanwhile, nothing more is read from the
+    /// client, and `prism.js` gives a connection up on which nothing arrives for 35 s.
+    #[must_use]
+    pub fn authorize_timeout(mut self, timeout: Duration) -> Self {
+        self.authorize_timeout = timeout;
+        self
     }
 
     /// Sets the maximum length of the name of a room, in bytes. Default: 256.
@@ -159,7 +183,7 @@ impl<A: Authorize> JsonRooms<A> {
             }
             Verb::Watch => {
                 self.authorize_member(connection, room, Action::Watch).await?;
-                self.watch(connection, room)?;
+                self.watch(connection, room).await?;
             }
             Verb::Unwatch => {
                 self.presence.unwatch(connection.id(), room);
@@ -176,7 +200,8 @@ impl<A: Authorize> JsonRooms<A> {
         room: &str,
         action: Action<'_>,
     ) -> Result<(), Rejection> {
-        self.authorize.authorize(connection, room, action).await?;
+        self.decide(async { Ok(self.authorize.authorize(connection, room, action).await?) })
+            .await?;
         let is_member = self.rooms.contains(room, connection.id());
         if is_member { Ok(()) } else { Err(Rejection::not_joined()) }
     }
@@ -193,7 +218,7 @@ impl<A: Authorize> JsonRooms<A> {
             return Err(Rejection::name_len(room.len(), self.max_name_len));
         }
         let pending = self.pending_joins.begin(connection.id(), room);
-        let decision = self.authorize_join(connection, room, meta, watch).await;
+        let decision = self.decide(self.authorize_join(connection, room, meta, watch)).await;
         self.forget_unless_joined(connection, room); // an earlier stay, which ended while this join was pending
         let joined = decision.and_then(|()| self.enter(connection, room, meta, watch));
         let is_cancelled = pending.end();
@@ -201,7 +226,26 @@ impl<A: Authorize> JsonRooms<A> {
             self.rooms.leave(connection.id(), room);
         }
         self.forget_unless_joined(connection, room);
-        if is_cancelled { Err(Rejection::removed()) } else { joined }
+        let is_new = if is_cancelled { Err(Rejection::removed()) } else { joined }?;
+        if is_new {
+            let reached = async {
+                let _ = self.rooms.reached(room).await; // if it cannot be, at least this node's messages arrive
+            };
+            or(reached, self.presence.sleep(REACH_TIMEOUT)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for the application's decision, but not for ever.
+    async fn decide(
+        &self,
+        decision: impl Future<Output = Result<(), Rejection>>,
+    ) -> Result<(), Rejection> {
+        let timeout = async {
+            self.presence.sleep(self.authorize_timeout).await;
+            Err(Rejection::undecided())
+        };
+        or(decision, timeout).await
     }
 
     async fn authorize_join(
@@ -222,22 +266,22 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(())
     }
 
-    /// Presence comes first: if the room is full, the connection never joins it.
+    /// Returns whether the connection was not in the room before. Presence comes first: if the room is full, the
+    /// connection never joins it.
     fn enter(
         &self,
         connection: &Connection,
         room: &str,
         meta: Option<&RawValue>,
         watch: bool,
-    ) -> Result<(), Rejection> {
+    ) -> Result<bool, Rejection> {
         if let Some(meta) = meta {
             self.track(connection, room, meta)?;
         }
         if watch {
-            self.watch(connection, room)?;
+            self.presence.watch(connection, room)?;
         }
-        self.rooms.join(connection, room)?;
-        Ok(())
+        Ok(self.rooms.join(connection, room)?)
     }
 
     async fn send_from(
@@ -269,9 +313,12 @@ impl<A: Authorize> JsonRooms<A> {
     }
 
     /// Sends the state of a room, also to a connection that watches already.
-    fn watch(&self, connection: &Connection, room: &str) -> Result<(), Rejection> {
-        self.presence.unwatch(connection.id(), room);
-        self.presence.watch(connection, room)?;
+    async fn watch(&self, connection: &Connection, room: &str) -> Result<(), Rejection> {
+        if !self.presence.watch(connection, room)? {
+            self.presence.sleep(REPEATED_STATE_DELAY).await;
+            self.presence.unwatch(connection.id(), room);
+            self.presence.watch(connection, room)?;
+        }
         Ok(())
     }
 

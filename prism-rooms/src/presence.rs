@@ -239,6 +239,13 @@ impl<M: Serialize + DeserializeOwned + Send + Sync + 'static> Presence<M> {
     }
 }
 
+impl<M> Presence<M> {
+    /// Sleeps on the runtime of this tracker.
+    pub(crate) async fn sleep(&self, span: Duration) {
+        (self.tracker.timer)(span).await;
+    }
+}
+
 /// While people keep changing, the task would never sleep without a least window.
 fn with_least_window(options: PresenceOptions) -> PresenceOptions {
     options.window(options.window.max(Duration::from_millis(1)))

@@ -1,12 +1,15 @@
 //! Rooms as JSON: what clients are refused.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
-use prism_rooms::{JsonRooms, Presence, PresenceOptions, Rooms, RoomsOptions};
-use prism_tokio::Tokio;
+use prism_rooms::{
+    Action, Authorize, JsonRooms, Presence, PresenceOptions, Refusal, Rooms, RoomsOptions,
+};
+use prism_tokio::{Connection, Tokio};
 use serde_json::json;
+use tokio::time::Instant;
 
-use crate::json_rooms::{TestServer, allow_all, error, not_joined, ok, serve};
+use crate::json_rooms::{TestServer, allow_all, error, not_joined, ok, serve, serve_rooms};
 
 #[tokio::test(start_paused = true)]
 async fn only_members_may_do_something_in_a_room() {
@@ -224,4 +227,43 @@ async fn a_stay_that_ends_while_the_next_join_is_pending_takes_nothing_from_it()
         assert_eq!(diff[change].as_array().map(Vec::len), Some(1), "{diff}");
     }
     ben.has_received_nothing().await;
+}
+
+/// Never decides about some rooms.
+struct Undecided;
+
+impl Authorize for Undecided {
+    async fn authorize(&self, _: &Connection, room: &str, _: Action<'_>) -> Result<(), Refusal> {
+        if room == "limbo" { pending().await } else { Ok(()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_that_takes_too_long_is_an_error_for_its_client() {
+    let server = serve_rooms(Rooms::new(), PresenceOptions::default(), Undecided);
+    let ada = server.connect("ada").await;
+    let begin = Instant::now();
+    ada.send(json!({ "type": "join", "id": 1, "room": "limbo", "meta": 1 })).await;
+    let message = "the server could not decide in time whether this is allowed";
+    assert_eq!(ada.recv().await, error(1, "limbo", "unavailable", message));
+    assert_eq!(begin.elapsed().as_secs(), 10);
+    assert!(server.rooms.is_empty("limbo"));
+    ada.join("tea").await; // the connection goes on
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_asks_for_the_state_again_and_again_receives_one_a_second() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    ada.send(json!({ "type": "join", "id": 0, "room": "tea", "watch": true })).await;
+    assert_eq!((ada.recv().await["presence"].clone(), ada.recv().await), (json!("state"), ok(0)));
+    let begin = Instant::now();
+    for id in 1..=10 {
+        ada.send(json!({ "type": "watch", "id": id, "room": "tea" })).await;
+    }
+    for id in 1..=10 {
+        assert_eq!(ada.recv().await["presence"], "state");
+        assert_eq!(ada.recv().await, ok(id));
+        assert_eq!(begin.elapsed().as_secs(), id);
+    }
 }

@@ -7,8 +7,8 @@ use prism_driver::Connection;
 /// The application's decisions about the clients of a [`JsonRooms`](crate::JsonRooms).
 ///
 /// A connection's [`data`](Connection::data), parameters and query tell who its user is. An async method can ask a
-/// database; while it waits, nothing more is read from this connection, and the others go on. A function or closure
-/// without `async` is an `Authorize` too:
+/// database; while it waits, nothing more is read from this connection, and the others go on. It has [a time
+/// limit](crate::JsonRooms::authorize_timeout). A function or closure without `async` is an `Authorize` too:
 ///
 /// ```
 /// use prism_rooms::{Action, Authorize, Refusal};
@@ -32,6 +32,9 @@ use prism_driver::Connection;
 pub trait Authorize: Send + Sync + 'static {
     /// Decides whether a connection may do something in a room. Leaving a room is always allowed, and so is ending
     /// one's own presence.
+    ///
+    /// The decision is executed unless the connection has [been removed](crate::JsonRooms::remove) from the room in the
+    /// meantime. The future is dropped if the connection ends, or if it takes too long.
     ///
     /// A join that comes with metadata, or that asks to watch, is several actions. If one of them is refused, the
     /// connection does not join.

@@ -26,6 +26,10 @@ impl Rejection {
         Self::new(Code::Refused, "you have been removed from this room")
     }
 
+    pub(super) fn undecided() -> Self {
+        Self::new(Code::Unavailable, "the server could not decide in time whether this is allowed")
+    }
+
     pub(super) fn name_len(len: usize, limit: usize) -> Self {
         let message = format!("the name of the room has {len} bytes, expected 1 to {limit}");
         Self::new(Code::Limit, message)

@@ -6,6 +6,7 @@
 //! others.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -37,6 +38,9 @@ use crate::{
 /// How many watchers and rooms, roughly, the task notifies before it lets other tasks run.
 const NOTIFICATIONS_PER_TURN: usize = 256;
 
+/// Sleeps for a time.
+type Timer = Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 pub(super) struct Tracker<M> {
     /// For the hooks of connections, and for the task: they must not keep the tracker alive.
     this: Weak<Self>,
@@ -45,6 +49,7 @@ pub(super) struct Tracker<M> {
     rooms: Directory<RoomPresence<M>>,
     pub(super) options: PresenceOptions,
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    pub(super) timer: Timer,
     schedule: NotifySchedule,
     next_watch_id: AtomicU64,
     /// `None` if there are no other nodes.
@@ -59,7 +64,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         cluster: Option<InCluster<M>>,
     ) -> Arc<Self> {
         let (schedule, signals) = NotifySchedule::new();
-        let clock = runtime.clone();
+        let (clock, timer) = (runtime.clone(), runtime.clone());
         let tracker = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             records: MemberRecords::new(DEFAULT_SHARDS),
@@ -69,6 +74,10 @@ impl<M: Send + Sync + 'static> Tracker<M> {
             },
             options,
             clock: Box::new(move || clock.now()),
+            timer: Box::new(move |span| {
+                let sleep = timer.sleep(span);
+                Box::pin(async move { drop(sleep.await) })
+            }),
             schedule,
             next_watch_id: AtomicU64::new(0),
             cluster,
