@@ -22,7 +22,8 @@ use self::command::{Command, Ticket};
 ///
 /// What one session publishes has to arrive at each other session in the same order, across channels too. It may be lost
 /// or repeated. It has to arrive at the session itself, too, if that has subscribed: a node whose own heartbeats do not
-/// come back for 5 s takes the connection for broken.
+/// come back for 5 s takes the connection for broken. So a backplane that publishes and subscribes over different
+/// connections should publish nothing until the first subscription is done.
 ///
 /// What was published before a session subscribed to a channel must not arrive there once the subscription is
 /// [done](Session::done): the cluster counts what is missing from then on.
