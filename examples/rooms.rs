@@ -37,8 +37,9 @@ const MAX_ROOMS: usize = 32;
 /// How many people may be in a room. Each of them is sent a list of all the others.
 const MAX_PEOPLE: usize = 200;
 
-/// How long a request may be, in bytes.
-const MAX_REQUEST_LEN: usize = 16 << 10;
+/// How long a request may be, in bytes: more than [`JsonRooms::max_data_size`], so that what exceeds that is refused, and
+/// the connection goes on.
+const MAX_REQUEST_LEN: usize = 20 << 10;
 
 /// How many characters a text may have.
 const MAX_TEXT_LEN: usize = 4000;
@@ -153,7 +154,7 @@ pub(crate) async fn serve(
         .high_water_mark(MAX_UNSENT)
         .compression(Deflate::default()) // lists of names become much shorter
         // No answer waits. A handler that waits holds the 64 KiB buffer that contains its message, and a client could
-        // cause that merely by sending requests without reading the answers.
+        // cause that merely by sending requests without reading the answers. Instead, such a client is disconnected.
         .when_slow(WhenSlow::DropNewest);
     let in_rooms = RoomsOptions::default().max_rooms_per_connection(MAX_ROOMS);
     let in_presence = PresenceOptions::default()

@@ -174,7 +174,7 @@ export class Client extends Emitter {
         if (error) reject(error);
         else resolve(message);
       };
-      this._pending.set(id, { done, text, waitsFor: room });
+      this._pending.set(id, { done, text, data: request.data, waitsFor: room });
       if (room.state === 'joined') this._release(room);
     });
     answer.catch(() => {});
@@ -186,9 +186,18 @@ export class Client extends Emitter {
     for (const [id, request] of this._pending) {
       if (request.waitsFor !== room) continue;
       request.waitsFor = undefined;
-      if (error) this._settle(id, error);
+      const failure = error ?? this._tooLong(request);
+      if (failure) this._settle(id, failure);
       else this._socket.send(request.text);
     }
+  }
+
+  /** Returns an error if a message is longer than the server accepts: it could close the connection. */
+  _tooLong({ text, data }) {
+    const limit = this._maxDataSize;
+    if (!(text.length * 3 > limit)) return undefined; // as most are: a character has at most three bytes
+    const size = new TextEncoder().encode(JSON.stringify(data)).length;
+    return size > limit ? new PrismError('limit', `the data is ${size} bytes of JSON, expected at most ${limit}`) : undefined;
   }
 
   /** Asks to join the rooms that wait for it. Many at once would delay the answers to everything else. */
@@ -224,11 +233,11 @@ export class Client extends Emitter {
     }
   }
 
-  _welcomed({ version, person, connection }) {
+  _welcomed({ version, person, connection, max_data_size: maxDataSize }) {
     if (version !== VERSION) {
       return this._lost(this._socket, { code: 1002, reason: `the server speaks version ${version}` });
     }
-    Object.assign(this, { person, connection });
+    Object.assign(this, { person, connection, _maxDataSize: maxDataSize });
     this._stable = setTimeout(() => { this._failures = 0; }, STABLE);
     this._heard();
     this.state = 'open';

@@ -15,16 +15,16 @@ mod answer;
 pub(crate) mod authorize;
 mod departures;
 mod execute;
-mod pending_joins;
+mod pending_requests;
 mod rejection;
 mod request;
 mod strict;
 
 use self::{
-    answer::Answer,
+    answer::{Answer, send},
     authorize::Authorize,
     departures::after_leave,
-    pending_joins::PendingJoins,
+    pending_requests::PendingRequests,
     request::{Request, Verb},
 };
 
@@ -69,13 +69,18 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// A message to a room is encoded once for all members. What holds for [rooms](crate::docs::rooms) and
 /// [presence](crate::docs::presence) holds here, too. Their options limit how many rooms a connection may be in, and
 /// how many people a room may have; [`Options`](prism_driver::Options) limits the size and the
-/// [rate](prism_driver::Options::message_rate) of what a client sends. An answer waits for room in the client's outbox,
-/// and meanwhile nothing more is read from that client.
+/// [rate](prism_driver::Options::message_rate) of what a client sends.
+///
+/// A client that does not read may miss messages to its rooms, as the [policy](prism_driver::WhenSlow) of its connection
+/// says, but no answers. With `Wait`, the default, an answer waits for room in the outbox, and meanwhile nothing more is
+/// read from that client. With `DropNewest` or `Close`, a client for whose answer there is no room is closed with 1013.
+/// So is, with each policy, one for which your program's [removal](Self::remove) cannot be put into the outbox. Do not use
+/// `DropOldest`, which drops answers unnoticed.
 pub struct JsonRooms<A> {
     rooms: Rooms,
     presence: Presence<Box<RawValue>>,
     authorize: A,
-    pending_joins: PendingJoins,
+    pending_requests: PendingRequests,
     authorize_timeout: Duration,
     max_name_len: usize,
     max_data_size: usize,
@@ -84,16 +89,17 @@ pub struct JsonRooms<A> {
 impl<A: Authorize> JsonRooms<A> {
     /// Creates a handler for these rooms and this presence, whose metadata are JSON as clients send it.
     ///
-    /// Registers a [hook](Rooms::on_leave) with the rooms, so create one handler for each `Rooms`.
+    /// Registers a [hook](Rooms::on_leave) with the rooms, which tells each connection that leaves one. So create one
+    /// handler for each `Rooms`, and let only its connections join them.
     pub fn new(rooms: Rooms, presence: Presence<Box<RawValue>>, authorize: A) -> Self {
-        let pending_joins = PendingJoins::default();
-        let (people, joins) = (presence.clone(), pending_joins.clone());
+        let pending_requests = PendingRequests::default();
+        let (people, joins) = (presence.clone(), pending_requests.clone());
         rooms.on_leave(move |departure| after_leave(&people, &joins, departure));
         Self {
             rooms,
             presence,
             authorize,
-            pending_joins,
+            pending_requests,
             authorize_timeout: Duration::from_secs(10),
             max_name_len: 256,
             max_data_size: 16 << 10,
@@ -117,15 +123,16 @@ impl<A: Authorize> JsonRooms<A> {
     }
 
     /// Sets the maximum size of the data of a message to a room, as JSON, in bytes. Default: 16 KiB. A client that
-    /// sends more receives an error. If it exceeds [`max_message_size`](prism_driver::Config::max_message_size),
-    /// which should therefore be larger, it is disconnected.
+    /// sends more receives an error. But a request of more than
+    /// [`max_message_size`](prism_driver::Config::max_message_size), which should therefore be larger by at least 2 KiB,
+    /// ends the connection with 1009.
     #[must_use]
     pub fn max_data_size(mut self, bytes: usize) -> Self {
         self.max_data_size = bytes;
         self
     }
 
-    /// Sends data to the members of a room. They receive it as a message that is from nobody.
+    /// Sends data to the members of a room. They receive it as a message without a sender.
     ///
     /// # Errors
     /// Returns an error if the data cannot be encoded as JSON. Then nothing is sent.
@@ -134,9 +141,38 @@ impl<A: Authorize> JsonRooms<A> {
         room: &str,
         data: &(impl Serialize + ?Sized),
     ) -> Result<Delivery, serde_json::Error> {
+        Ok(self.rooms.to(room).send(self.message(room, data)?))
+    }
+
+    /// Encodes a message to a room, without a sender, to send it to whom you like:
+    ///
+    /// ```no_run
+    /// # use prism_rooms::{Authorize, JsonRooms};
+    /// # fn example(handler: &JsonRooms<impl Authorize>, me: prism_driver::ConnectionId) -> Result<(), serde_json::Error> {
+    /// let message = handler.message("tea", &["the", "kettle", "is", "on"])?;
+    /// handler.rooms().to("tea").except(me).or_close().send(message);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if the data cannot be encoded as JSON.
+    pub fn message(
+        &self,
+        room: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<String, serde_json::Error> {
         let data = to_raw_value(data)?;
-        let message = Answer::Message { room, from: None, data: &data };
-        Ok(self.rooms.to(room).send(message.encode()))
+        Ok(Answer::Message { room, from: None, data: &data }.encode())
+    }
+
+    /// Returns the rooms of the clients.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// Returns the presence of the clients.
+    pub fn presence(&self) -> &Presence<Box<RawValue>> {
+        &self.presence
     }
 
     /// Removes a connection from a room, ends its presence there, and tells the client, which does not join again by
@@ -145,7 +181,7 @@ impl<A: Authorize> JsonRooms<A> {
     /// Also cancels a join that your [`Authorize`] is deciding about at this moment, which [`Rooms::leave`] cannot do. If
     /// the client asks again, your `Authorize` decides again. So to ban a user, first record that where it looks.
     pub fn remove(&self, id: ConnectionId, room: &str) -> bool {
-        let was_joining = self.pending_joins.cancel(id, room);
+        let was_joining = self.pending_requests.cancel(id, room);
         self.rooms.leave(id, room) || was_joining
     }
 }
@@ -153,16 +189,20 @@ impl<A: Authorize> JsonRooms<A> {
 impl<A: Authorize> Handler for JsonRooms<A> {
     async fn on_connect(&self, connection: &Connection) {
         let (id, person) = (connection.id().to_string(), self.authorize.person(connection));
-        let welcome = Answer::Welcome { version: 1, connection: &id, person: &person };
-        let _ = connection.send(welcome.encode()).await; // fails only if the connection is closing
+        let welcome = Answer::Welcome {
+            version: 1,
+            connection: &id,
+            person: &person,
+            max_data_size: self.max_data_size,
+        };
+        send(connection, welcome.encode()).await;
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let request = match Request::parse(message) {
             Ok(request) => request,
             Err((id, rejection)) => {
-                let _ = connection.send(rejection.encode(id, None)).await; // as above
-                return;
+                return send(connection, rejection.encode(id, None)).await;
             }
         };
         let outcome = self.execute(connection, &request).await;
@@ -172,11 +212,11 @@ impl<A: Authorize> Handler for JsonRooms<A> {
             Err(rejection) => Some(rejection.encode(request.id, request.named_room())),
         };
         if let Some(answer) = answer {
-            let _ = connection.send(answer).await; // as above
+            send(connection, answer).await;
         }
         // A client ignores a `left` while it waits for the answer to a join, because it may be about an earlier stay.
         if has_joined && !self.rooms.contains(&request.room, connection.id()) {
-            let _ = connection.send(Answer::Left { room: &request.room }.encode()).await; // as above
+            send(connection, Answer::Left { room: &request.room }.encode()).await;
         }
     }
 }

@@ -5,8 +5,11 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use prism_rooms::{
     Action, Authorize, Cluster, JsonRooms, MemoryBroker, Presence, PresenceOptions, Refusal, Rooms,
 };
-use prism_tokio::{Client, Connection, Options, OwnedMessage, Socket, Tokio, serve_stream};
+use prism_tokio::{
+    Client, Connection, Disconnect, Options, OwnedMessage, Socket, Tokio, WhenSlow, serve_stream,
+};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::common::soon;
 
@@ -77,10 +80,14 @@ impl<A: Authorize> TestServer<A> {
     }
 
     async fn connect_unheard(&self, name: &str) -> TestClient {
+        self.connect_with(name, Options::default()).await
+    }
+
+    pub(crate) async fn connect_with(&self, name: &str, options: Options) -> TestClient {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let handler = self.handler.clone();
         tokio::spawn(async move {
-            let _ = serve_stream(ours, &Options::default(), handler).await; // the test ends it
+            let _ = serve_stream(ours, &options, handler).await; // the test ends it
         });
         let client = Client::new(&format!("ws://localhost/?{name}")).expect("a valid URL");
         TestClient(client.connect_stream(theirs).await.expect("the server accepts"))
@@ -144,6 +151,7 @@ async fn a_client_is_told_who_it_is() {
     let client = server.connect_unheard("ada").await;
     let welcome = client.recv().await;
     assert_eq!(welcome["person"], "ada");
+    assert_eq!(welcome["max_data_size"], 16 << 10);
     client.join("tea").await;
     assert_eq!(welcome["connection"], server.rooms.members("tea")[0].to_string());
 }
@@ -173,8 +181,12 @@ async fn the_server_sends_to_a_room_without_a_sender() {
     let server = serve();
     let ada = server.connect("ada").await;
     ada.join("tea").await;
+    let expected = json!({ "type": "message", "room": "tea", "data": [1, "two"] });
     assert_eq!(server.handler.send("tea", &json!([1, "two"])).unwrap().delivered, 1);
-    assert_eq!(ada.recv().await, json!({ "type": "message", "room": "tea", "data": [1, "two"] }));
+    assert_eq!(ada.recv().await, expected);
+    let message = server.handler.message("tea", &json!([1, "two"])).unwrap();
+    assert_eq!(server.handler.rooms().to("tea").and("milk").send(message).delivered, 1);
+    assert_eq!(ada.recv().await, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,26 +264,37 @@ async fn a_client_that_the_program_removes_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_removed_before_it_knows_that_it_has_joined_is_told_both() {
+async fn a_client_that_is_removed_before_it_knows_that_it_has_joined_is_told_again_after_that() {
+    let broker = MemoryBroker::new();
+    broker.stop(); // so that the answer to a join waits
+    let node = Cluster::new(Tokio, broker.backplane());
+    let server = serve_rooms(node.rooms(), PresenceOptions::default(), allow_all);
+    let ada = server.connect("ada").await;
+    let begin = Instant::now();
+    ada.send(json!({ "type": "join", "id": 2, "room": "tea" })).await;
+    while server.rooms.is_empty("tea") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(server.handler.remove(server.rooms.members("tea")[0], "tea"));
+    let left = json!({ "type": "left", "room": "tea" });
+    assert_eq!(ada.recv().await, left);
+    assert_eq!((ada.recv().await, ada.recv().await), (ok(2), left));
+    ada.join("milk").await;
+    assert_eq!(begin.elapsed().as_secs(), 1, "the answer does not wait longer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_told_when_it_reads() {
     let server = serve();
     let ada = server.connect("ada").await;
     ada.join("tea").await;
-    // It does not read, so that no answer fits into its outbox.
-    let long = "a".repeat(200_000);
-    while server.handler.send("tea", &long).unwrap().dropped == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    ada.send(json!({ "type": "join", "id": 2, "room": "milk" })).await;
-    while server.rooms.is_empty("milk") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let id = server.rooms.members("milk")[0];
-    assert!(server.rooms.leave(id, "milk"));
+    fill_outbox(&server).await;
+    ada.send(json!({ "type": "leave", "id": 2, "room": "tea" })).await;
     let mut answers = Vec::new();
     while answers.len() < 2 {
-        answers.extend(Some(ada.recv().await).filter(|message| message["room"] != "tea"));
+        answers.extend(Some(ada.recv().await).filter(|message| message["type"] != "message"));
     }
-    assert_eq!(answers, [ok(2), json!({ "type": "left", "room": "milk" })]);
+    assert_eq!(answers, [json!({ "type": "left", "room": "tea" }), ok(2)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,4 +318,52 @@ async fn members_at_all_nodes_of_a_cluster_receive_messages_and_see_each_other()
     assert_eq!(people(&ben.recv().await["joined"]), [("ada", &json!({ "big": 1.0 }))]);
     ada.send(json!({ "type": "leave", "room": "tea" })).await;
     assert_eq!(ben.recv().await["left"], json!(["ada"]));
+}
+
+/// Fills a client's outbox with messages to the room "tea".
+async fn fill_outbox(server: &TestServer<Doorkeeper>) {
+    let long = "a".repeat(200_000);
+    while server.handler.send("tea", &long).unwrap().dropped == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Reads until the server closes the connection. Returns the code.
+async fn close_code(client: &TestClient) -> u16 {
+    loop {
+        match soon(client.0.recv()).await {
+            Ok(_) => {}
+            Err(Disconnect::Peer { code, .. }) => return code.into(),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_answer_is_dropped_is_closed() {
+    let server = serve();
+    let policies = [(WhenSlow::Wait, false), (WhenSlow::DropNewest, true), (WhenSlow::Close, true)];
+    for (policy, is_closed) in policies {
+        let ada = server.connect_with("ada", Options::default().when_slow(policy)).await;
+        assert_eq!(ada.recv().await["type"], "welcome");
+        ada.join("tea").await;
+        fill_outbox(&server).await;
+        ada.send(json!({ "type": "ping", "id": 2 })).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if is_closed {
+            assert_eq!(close_code(&ada).await, 1013, "{policy:?}");
+        } else {
+            while ada.recv().await != ok(2) {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_cannot_be_told_of_its_removal_is_closed() {
+    let server = serve();
+    let ada = server.connect("ada").await;
+    ada.join("tea").await;
+    fill_outbox(&server).await;
+    assert!(server.handler.remove(server.rooms.members("tea")[0], "tea"));
+    assert_eq!(close_code(&ada).await, 1013);
 }

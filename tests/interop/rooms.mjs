@@ -334,7 +334,7 @@ async function twoPeople(browser) {
   await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
   await check('the page says why the server has refused it, and does not try again by itself', async () =>
     staysClosed(await person(browser, 'Eve')), 40);
-  await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, 'tea ', 16 << 10));
+  await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, 'tea ', 20 << 10));
   await check('the page fits at each width, in light and in dark, while a person with a long name is typing', () => longNames(browser));
   await check('the list of people does not move while a person with a long name is typing', () => typingMoves(browser));
   await check('a narrow page shows the room, and has drawers for rooms and people', () => drawers(browser));

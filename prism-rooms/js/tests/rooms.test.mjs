@@ -71,6 +71,18 @@ test('what cannot be JSON is not sent', async () => {
   socket.hearsNothing();
 });
 
+test('a message that is too long for the server is not sent', async () => {
+  const { client } = open();
+  const room = client.join('tea');
+  const waiting = room.send('é'.repeat(5));
+  await sockets[0].says({ type: 'welcome', version: 1, connection: 'c1', person: 'ada', max_data_size: 10 });
+  await sockets[0].accepts({ type: 'join' });
+  await assert.rejects(waiting, { code: 'limit', message: 'the data is 12 bytes of JSON, expected at most 10' });
+  room.send('é'.repeat(4));
+  sockets[0].hears({ data: 'éééé' });
+  sockets[0].hearsNothing();
+});
+
 test('messages wait for the room, in their order, for 10 s', async () => {
   const { client } = open();
   const room = client.join('tea');

@@ -1,5 +1,9 @@
 //! [`Answer`]: what clients are sent, besides presence.
 
+use std::pin::pin;
+
+use futures_lite::future::poll_once;
+use prism_driver::{CloseCode, Connection, TrySendError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -8,7 +12,7 @@ use serde_json::value::RawValue;
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Answer<'a> {
     /// The first message on a connection.
-    Welcome { version: u32, connection: &'a str, person: &'a str },
+    Welcome { version: u32, connection: &'a str, person: &'a str, max_data_size: usize },
     /// A request was executed.
     Ok { id: u64 },
     /// A request was not executed.
@@ -55,4 +59,27 @@ impl Answer<'_> {
     pub(super) fn encode(&self) -> String {
         serde_json::to_string(self).expect("it has only text, numbers and valid JSON")
     }
+}
+
+/// Sends an answer. If the connection's policy is to wait for room, this does; if the policy drops the answer, this
+/// closes the connection: its client would wait for the answer in vain.
+pub(super) async fn send(connection: &Connection, answer: String) {
+    let missed = connection.missed();
+    let mut sending = pin!(connection.send(answer));
+    match poll_once(sending.as_mut()).await {
+        None => drop(sending.await), // only with the policy that waits
+        Some(Ok(())) if connection.missed() > missed => close_slow(connection),
+        Some(_) => {} // an error means that the connection is closing
+    }
+}
+
+/// Sends something at once, or closes the connection.
+pub(super) fn send_or_close(connection: &Connection, answer: String) {
+    if connection.try_send(answer) == Err(TrySendError::Full) {
+        close_slow(connection);
+    }
+}
+
+fn close_slow(connection: &Connection) {
+    connection.close(CloseCode::TRY_AGAIN_LATER, "too slow");
 }

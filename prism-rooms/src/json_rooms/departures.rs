@@ -3,13 +3,16 @@
 use prism_driver::Connection;
 use serde_json::value::RawValue;
 
-use super::{answer::Answer, pending_joins::PendingJoins};
+use super::{
+    answer::{self, Answer},
+    pending_requests::PendingRequests,
+};
 use crate::{presence::Presence, rooms::Departure};
 
 /// Runs whenever a connection has left rooms, at its own request or by a call of your program.
 pub(super) fn after_leave(
     presence: &Presence<Box<RawValue>>,
-    pending_joins: &PendingJoins,
+    pending_requests: &PendingRequests,
     departure: &Departure<'_>,
 ) {
     let Departure { rooms, connection, .. } = *departure;
@@ -18,12 +21,12 @@ pub(super) fn after_leave(
     }
     for room in departure.left {
         // The connection may have joined again, or be about to. Then its presence is that of the newer stay.
-        if pending_joins.contains(connection.id(), room) || rooms.contains(room, connection.id()) {
+        if pending_requests.contains(connection.id(), room) || rooms.contains(room, connection.id())
+        {
             continue;
         }
         forget(presence, connection, room);
-        // A client that misses this learns it from the answer to its next request.
-        let _ = connection.try_send(Answer::Left { room }.encode());
+        answer::send_or_close(connection, Answer::Left { room }.encode());
     }
 }
 

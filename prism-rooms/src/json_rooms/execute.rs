@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     JsonRooms,
-    answer::Answer,
+    answer::{Answer, send},
     authorize::{Action, Authorize},
     departures::forget,
     rejection::Rejection,
@@ -32,7 +32,7 @@ impl<A: Authorize> JsonRooms<A> {
         match request.verb {
             Verb::Ping => return Ok(()),
             Verb::Leave => {
-                self.rooms.leave(connection.id(), room);
+                self.leave(connection, room).await;
                 return Ok(());
             }
             Verb::Join { meta, watch } => {
@@ -61,6 +61,16 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(())
     }
 
+    async fn leave(&self, connection: &Connection, room: &str) {
+        let pending = self.pending_requests.begin(connection.id(), room);
+        let was_member = self.rooms.leave(connection.id(), room);
+        pending.end();
+        forget(&self.presence, connection, room);
+        if was_member {
+            send(connection, Answer::Left { room }.encode()).await;
+        }
+    }
+
     /// Asks the application, while which it may remove the connection from the room.
     async fn authorize_member(
         &self,
@@ -85,7 +95,7 @@ impl<A: Authorize> JsonRooms<A> {
         if room.is_empty() || room.len() > self.max_name_len {
             return Err(Rejection::name_len(room.len(), self.max_name_len));
         }
-        let pending = self.pending_joins.begin(connection.id(), room);
+        let pending = self.pending_requests.begin(connection.id(), room);
         let decision = self.decide(self.authorize_join(connection, room, meta, watch)).await;
         self.forget_unless_joined(connection, room); // an earlier stay, which ended while this join was pending
         let joined = decision.and_then(|()| self.enter(connection, room, meta, watch));
