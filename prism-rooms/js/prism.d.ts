@@ -27,10 +27,11 @@ export interface ConnectOptions {
 }
 
 /**
- * Connects to one of the addresses, at first to the first, and at each further attempt to the next. Connects again
- * until it is closed. Throws a `TypeError` if an address is invalid.
+ * Connects to one of the addresses, at first to the first, and at each further attempt to the next: to spread clients
+ * over several servers, shuffle the list. Connects again until it is closed. Throws a `TypeError` if an address is invalid,
+ * or if there is none.
  */
-export function connect(addresses: Address | Address[], options?: ConnectOptions): Client;
+export function connect(addresses: Address | readonly Address[], options?: ConnectOptions): Client;
 
 type ListenerOptions = boolean | AddEventListenerOptions;
 
@@ -63,6 +64,11 @@ export class Client extends EventTarget {
    * changes its metadata if there are any.
    */
   join<Data = any, Meta = any>(name: string, options?: JoinOptions<Meta>): Room<Data, Meta>;
+  /**
+   * Sends a message of your own protocol, which your handler understands. Returns whether there is a connection; if not,
+   * it is not sent.
+   */
+  send(data: object): boolean;
   /** Connects if the client was closed, and joins its rooms again. If it waits for its next attempt, connects now. */
   open(): void;
   /** Ends the connection. The rooms are joined again if `open` is called. */
@@ -78,6 +84,12 @@ export interface ClientEvents {
   state: StateEvent;
   /** The server did not understand a message. */
   error: PrismErrorEvent;
+  /** A message of your own protocol: one whose `type` this client does not know. */
+  message: OwnMessageEvent;
+}
+
+export interface OwnMessageEvent extends Event {
+  readonly data: any;
 }
 
 export interface JoinOptions<Meta> {

@@ -39,6 +39,7 @@ export class Client extends Emitter {
   _lastId = 0;
   _joins = 0; // without an answer
   _attempts = 0;
+  _mismatches = 0; // servers of another version, since the last of ours
   _failures = 0; // since the last stable connection
 
   constructor(addresses, { signal, WebSocket } = {}) {
@@ -76,6 +77,13 @@ export class Client extends Emitter {
       this._joinMore();
     }
     return room;
+  }
+
+  /** Sends a message of the application's own. Returns whether there is a connection. */
+  send(data) {
+    const isOpen = this.state === 'open';
+    if (isOpen) this._tell(data);
+    return isOpen;
   }
 
   // ---- the connection
@@ -230,13 +238,16 @@ export class Client extends Emitter {
       case 'left': return room?._removed();
       case 'state':
       case 'diff': return room?._change(message);
+      default: this._emit('message', { data: message });
     }
   }
 
   _welcomed({ version, person, connection, max_data_size: maxDataSize }) {
     if (version !== VERSION) {
-      return this._lost(this._socket, { code: 1002, reason: `the server speaks version ${version}` });
+      const isLast = ++this._mismatches >= this._addresses.length; // the others may be of another version
+      return this._lost(this._socket, { code: isLast ? 1002 : 1012, reason: `the server speaks version ${version}` });
     }
+    this._mismatches = 0;
     Object.assign(this, { person, connection, _maxDataSize: maxDataSize });
     this._stable = setTimeout(() => { this._failures = 0; }, STABLE);
     this._heard();

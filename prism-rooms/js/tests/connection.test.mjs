@@ -5,7 +5,7 @@ import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 
 import { connect } from '../prism.js';
-import { FakeSocket, giveBack, open, opened, pass, settled, sockets, takeOver } from './fake.mjs';
+import { FakeSocket, collect, giveBack, open, opened, pass, settled, sockets, takeOver } from './fake.mjs';
 
 beforeEach(takeOver);
 afterEach(giveBack);
@@ -160,6 +160,33 @@ test('a server of another version is left', async () => {
   await sockets[0].says({ type: 'welcome', version: 2 });
   assert.deepEqual([client.state, events.at(-1).reason], ['closed', 'the server speaks version 2']);
   assert.ok(sockets[0].isClosed);
+});
+
+test('if servers are of different versions, it looks for one of its own', async () => {
+  const { client } = open(['ws://a/', 'ws://b/']);
+  await sockets[0].says({ type: 'welcome', version: 2 });
+  assert.equal(client.state, 'waiting');
+  await pass(500);
+  await sockets[1].welcomes();
+  assert.equal(client.state, 'open');
+  for (const version of [2, 3]) {
+    await sockets.at(-1).ends();
+    await pass(30_000);
+    await sockets.at(-1).says({ type: 'welcome', version });
+    if (client.state === 'closed') return;
+  }
+  assert.equal(client.state, 'closed');
+});
+
+test('messages of an own protocol are events, and can be sent', async () => {
+  const { client, socket } = await opened();
+  const messages = collect(client, 'message');
+  await socket.says({ type: 'score', value: 7 }, { type: 'message', room: 'tea', data: 1 }, { own: true }, 'no JSON');
+  assert.deepEqual(messages.map(({ data }) => data), [{ type: 'score', value: 7 }, { own: true }]);
+  assert.equal(client.send({ type: 'play', card: 3 }), true);
+  socket.hears({ type: 'play', card: 3 });
+  await socket.ends();
+  assert.equal(client.send({ type: 'play' }), false);
 });
 
 test('open brings the next attempt forward, and opens what was closed', async () => {

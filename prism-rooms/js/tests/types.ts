@@ -20,6 +20,9 @@ room.track({ name: 'Ada', typing: true });
 room.track(undefined);
 room.send({ text: 'hi' }, { echo: false }).catch(error => { if (error instanceof PrismError) console.log(error.message); });
 
+client.addEventListener('message', ({ data }) => { console.log(data.score); });
+if (!client.send({ type: 'play', card: 3 })) console.log('offline');
+
 // @ts-expect-error: an address
 connect(7);
 // @ts-expect-error: the data of this room
