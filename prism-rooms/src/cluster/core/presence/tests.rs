@@ -211,6 +211,11 @@ fn a_node_that_knows_the_version_gets_no_answer() {
     two.receive(one.id, &question[0]);
     let answer = channels(&two.publish());
     assert_eq!(answer, ["p:s:tea", &Channel::Node(one.id).to_string()], "the change comes first");
+    two.put("s:tea", 8, "1");
+    two.receive(one.id, &question[0]);
+    let at_once = iter::from_fn(|| two.core.next_to_publish(true, two.now));
+    let at_once: Vec<_> = at_once.take(3).collect();
+    assert_eq!(channels(&at_once), answer, "nothing is gathered for longer");
 }
 
 #[test]
