@@ -84,7 +84,7 @@ impl Backplane for Any {
                         for command in commands {
                             match command {
                                 Command::Subscribe { ticket, .. } => session.done(ticket),
-                                Command::Unsubscribe { .. } => {}
+                                _ => {}
                                 Command::Publish { payload, ticket, .. } => {
                                     self.0.published.lock().unwrap().push(payload.clone());
                                     session.received(payload);

@@ -6,12 +6,17 @@ use async_channel::Receiver;
 use bytes::Bytes;
 use prism_driver::Deferring;
 
-use crate::{signal::Signal, sync::Lock};
+use crate::{history::position::Position, signal::Signal, sync::Lock};
 
 pub(crate) mod command;
+pub(crate) mod history;
 pub(crate) mod memory;
+pub(crate) mod ticket;
 
-use self::command::{Command, Ticket};
+use self::{
+    command::{Command, Ticket},
+    history::{Page, Reply},
+};
 
 /// Carries bytes between the nodes of a [`Cluster`](crate::Cluster): a message broker such as Redis, or
 /// [one in memory](crate::MemoryBroker) for tests.
@@ -45,6 +50,7 @@ use self::command::{Command, Ticket};
 ///                     match command {
 ///                         Command::Subscribe { ticket, .. } => session.done(ticket),
 ///                         Command::Unsubscribe { .. } => {}
+///                         Command::Append(_) | Command::Read(_) => unreachable!("it keeps no history"),
 ///                         Command::Publish { payload, ticket, .. } => {
 ///                             session.received(payload);
 ///                             session.done(ticket);
@@ -64,6 +70,12 @@ pub trait Backplane: Send + Sync + 'static {
     /// polled in the task that delivers what it [receives](Session::received), so it should yield after every 64 KiB or
     /// so: until then they take up memory.
     fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a>;
+
+    /// Returns whether the backplane keeps the messages of rooms: only then is it given [`Append`](Command::Append) and
+    /// [`Read`](Command::Read) commands. By default, it does not.
+    fn keeps_history(&self) -> bool {
+        false
+    }
 }
 
 /// The future that [`Backplane::serve`] returns. Its output says why the connection was lost.
@@ -93,6 +105,7 @@ pub(crate) struct Inputs {
 pub(crate) enum SessionEvent {
     Done(Ticket),
     Received(Bytes),
+    Replied(Ticket, Reply),
 }
 
 impl Session {
@@ -138,6 +151,22 @@ impl Session {
     /// Reports what has arrived on a channel, also from this session itself. Never waits.
     pub fn received(&self, payload: Bytes) {
         self.report(SessionEvent::Received(payload));
+    }
+
+    /// Reports that a message was [kept](Command::Append), at this position.
+    pub fn appended(&self, ticket: Ticket, position: Position) {
+        self.report(SessionEvent::Replied(ticket, Reply::Appended(position)));
+    }
+
+    /// Reports what was [read](Command::Read).
+    pub fn read(&self, ticket: Ticket, page: Page) {
+        self.report(SessionEvent::Replied(ticket, Reply::Page(page)));
+    }
+
+    /// Reports that an [`Append`](Command::Append) or a [`Read`](Command::Read) was refused, and why. It must not have had an
+    /// effect.
+    pub fn refused(&self, ticket: Ticket, reason: impl Into<String>) {
+        self.report(SessionEvent::Replied(ticket, Reply::Refused(reason.into())));
     }
 
     fn report(&self, event: SessionEvent) {

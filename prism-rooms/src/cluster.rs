@@ -12,7 +12,12 @@ use std::{
 use async_channel::Receiver;
 use prism_driver::{Deferring, Runtime, in_batches};
 
-use crate::{backplane::Backplane, options::RoomsOptions, rooms::Rooms};
+use crate::{
+    backplane::Backplane,
+    history::{hub::Hub, task::HistoryTask},
+    options::RoomsOptions,
+    rooms::Rooms,
+};
 
 pub(crate) mod action;
 pub(crate) mod core;
@@ -79,6 +84,8 @@ pub struct Cluster {
     rooms: Rooms,
     shared: Arc<Shared>,
     runtime: AnyRuntime,
+    /// `None` if the backplane keeps no messages.
+    history: Option<Arc<Hub>>,
     /// Closed when the node has left.
     left: Receiver<()>,
 }
@@ -107,10 +114,20 @@ impl Cluster {
         let rooms = Rooms::in_cluster(options, shared.clone());
         let (runs, left) = async_channel::bounded(1);
         let membership = rooms.downgrade();
-        let task = ClusterTask::new(runtime.clone(), shared.clone(), signals, runs, membership);
+        let hub = Arc::new(Hub::new(shared.signal()));
+        let history = backplane.keeps_history().then(|| hub.clone());
+        let history_task = HistoryTask::new(hub, membership.clone());
+        let task = ClusterTask::new(
+            runtime.clone(),
+            shared.clone(),
+            signals,
+            runs,
+            membership,
+            history_task,
+        );
         // In batches, because most of what it does is to send to many members.
         runtime.spawn(in_batches(task.run(backplane)));
-        Self { rooms, shared, runtime: AnyRuntime::new(runtime), left }
+        Self { rooms, shared, runtime: AnyRuntime::new(runtime), history, left }
     }
 
     /// Returns the rooms of this node. Each call returns the same.
@@ -174,6 +191,11 @@ impl Cluster {
 
     pub(crate) fn runtime(&self) -> AnyRuntime {
         self.runtime.clone()
+    }
+
+    /// Returns what a history shares with this node, if the backplane keeps messages.
+    pub(crate) fn history(&self) -> Option<Arc<Hub>> {
+        self.history.clone()
     }
 }
 

@@ -12,6 +12,9 @@ pub mod presence {}
 #[doc = include_str!("../docs/cluster.md")]
 pub mod cluster {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/history.md")]
+pub mod history {}
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/browser.md")]
 pub mod browser {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]

@@ -1,7 +1,7 @@
 //! Rooms, broadcast and presence for Prism's connections, on every runtime.
 //!
 //! - [`Rooms`] groups connections, and sends a message to all members of a group.
-//! - A [`Cluster`] makes rooms span several processes.
+//! - A [`Cluster`] makes rooms span several processes, and a [`History`] keeps their messages for clients that come back.
 //! - [`Presence`] tracks who is in a room, with metadata such as a status, and sends each change to the connections
 //!   that watch the room.
 //! - [`JsonRooms`] is a handler that gives both to [browsers](docs::browser), as JSON.
@@ -172,12 +172,33 @@
 //! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several: a
 //! message reaches the members at all of its nodes. [`Presence::on`] shows the people at all of them. They exchange messages over a [`Backplane`], and
 //! [the guide to clusters](docs::cluster) says what you can rely on when that fails.
+//!
+//! # Clients that come back
+//!
+//! A [`History`] keeps the messages of rooms for a while. A client that was away comes back with the [`Position`] of the last
+//! message that it has. It gets what it has missed, or the application is told that this cannot be had:
+//!
+//! ```no_run
+//! # async fn send_everything(_: &prism_driver::Connection) {}
+//! # async fn example(history: prism_rooms::History, connection: prism_driver::Connection) -> Result<(), Box<dyn std::error::Error>> {
+//! use prism_rooms::Joined;
+//!
+//! let position = connection.query().and_then(|query| query.parse().ok());
+//! if let Joined::Broken { .. } = history.join(&connection, "tea", position).await? {
+//!     send_everything(&connection).await;
+//! }
+//! history.append("tea", "the kettle is on").await?; // to the members at all nodes
+//! # Ok(()) }
+//! ```
+//!
+//! [The guide to history](docs::history) says what you can rely on.
 
 mod backplane;
 mod cluster;
 mod directory;
 pub mod docs;
 mod error;
+mod history;
 mod json_rooms;
 mod member_records;
 mod options;
@@ -193,6 +214,7 @@ pub use crate::{
     backplane::{
         Backplane, Session, SessionFuture,
         command::{Channel, Command, Ticket},
+        history::{Append, Keep, Page, Read},
         memory::{MemoryBackplane, MemoryBroker},
     },
     cluster::{
@@ -202,6 +224,12 @@ pub use crate::{
         node_id::NodeId,
     },
     error::{JoinError, TrackError},
+    history::{
+        History,
+        error::{AppendError, HistoryError, HistoryJoinError},
+        joined::Joined,
+        position::{InvalidPosition, Position},
+    },
     json_rooms::{
         JsonRooms, PRISM_JS,
         authorize::{Action, Authorize, Refusal},

@@ -4,6 +4,9 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
+use super::history::{Append, Read};
+pub use super::ticket::Ticket;
+pub(crate) use super::ticket::TicketKind;
 use crate::cluster::node_id::NodeId;
 
 /// Something that a [`Backplane`](crate::Backplane) has to do. Returned by [`Session::next`](crate::Session::next).
@@ -31,6 +34,10 @@ pub enum Command {
         /// What to pass to [`Session::done`](crate::Session::done) once the payload is published.
         ticket: Ticket,
     },
+    /// Keep a message of a room. Only for backplanes that [keep messages](crate::Backplane::keeps_history).
+    Append(Append),
+    /// Read what was kept. Only for backplanes that [keep messages](crate::Backplane::keeps_history).
+    Read(Read),
 }
 
 /// A channel of a backplane. It prints as its name, such as `r:tea`, which is unique. A backplane that is
@@ -47,22 +54,6 @@ pub enum Channel {
     Presence(Arc<str>),
     /// The channel to which only the node with this ID subscribes.
     Node(NodeId),
-}
-
-/// Identifies a command, so that a backplane can say when it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub(crate) TicketKind);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum TicketKind {
-    /// For the channels that every session subscribes to, about which nobody asks.
-    Start,
-    /// The number of a batch of subscriptions.
-    Subscribe(u64),
-    /// The number of a batch of subscriptions for presence.
-    SubscribePresence(u64),
-    /// The number of an envelope. An envelope for several rooms is published on each room's channel.
-    Publish(u64),
 }
 
 impl fmt::Display for Channel {

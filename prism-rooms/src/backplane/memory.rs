@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod broker;
+pub(crate) mod logs;
 
 use self::broker::{Broker, Connection, Node};
 
@@ -116,9 +117,27 @@ impl MemoryBroker {
         });
     }
 
-    /// Starts the broker again after [`stop`](Self::stop).
+    /// Starts the broker again after [`stop`](Self::stop). It is empty: what was kept for a [`History`](crate::History) is lost.
     pub fn start(&self) {
-        self.state.lock().is_stopped = false;
+        let mut broker = self.state.lock();
+        broker.is_stopped = false;
+        broker.logs.restart();
+        broker.logs.clear();
+    }
+
+    /// Another broker takes over, which has not received the last `lost` messages that each room's
+    /// [`History`](crate::History) has kept: all connections end, and can be opened again.
+    pub fn fail_over(&self, lost: usize) {
+        self.update(|broker, signals| {
+            broker.logs.restart();
+            broker.logs.lose_last(lost);
+            broker.nodes.values_mut().for_each(|node| node.end("a failover", signals));
+        });
+    }
+
+    /// Forgets what was kept for a [`History`](crate::History), without telling anyone.
+    pub fn forget_history(&self) {
+        self.state.lock().logs.clear();
     }
 
     /// Changes the broker, and then wakes the connections that this concerns.
@@ -225,8 +244,8 @@ impl MemoryBackplane {
         })
     }
 
-    /// Carries out a command, and returns its ticket.
-    fn carry_out(&self, command: Command) -> Option<Ticket> {
+    /// Carries out a command. Returns its ticket, if the session has to be told that it is done.
+    fn carry_out(&self, command: Command, session: &Session) -> Option<Ticket> {
         match command {
             Command::Subscribe { channels, ticket } => {
                 self.update(|node, _| {
@@ -245,12 +264,20 @@ impl MemoryBackplane {
                 None
             }
             Command::Publish { channel, payload, ticket } => {
-                self.broker.update(|broker, signals| {
-                    for node in broker.nodes.values_mut() {
-                        node.receive(&channel, &payload, signals);
-                    }
-                });
+                self.broker.update(|broker, signals| broker.publish(&channel, &payload, signals));
                 Some(ticket)
+            }
+            Command::Append(append) => {
+                let kept = self.broker.update(|broker, signals| broker.append(&append, signals));
+                match kept {
+                    Ok(position) => session.appended(append.ticket, position),
+                    Err(reason) => session.refused(append.ticket, reason),
+                }
+                None
+            }
+            Command::Read(read) => {
+                session.read(read.ticket, self.broker.update(|broker, _| broker.logs.read(&read)));
+                None
             }
         }
     }
@@ -272,7 +299,7 @@ impl MemoryBackplane {
                     let commands =
                         async { if is_stalled { pending().await } else { session.next().await } };
                     for command in or(changed, commands).await {
-                        if let Some(ticket) = self.carry_out(command) {
+                        if let Some(ticket) = self.carry_out(command, session) {
                             session.done(ticket);
                         }
                     }
@@ -292,6 +319,10 @@ impl Backplane for MemoryBackplane {
             };
             Box::<dyn Error + Send + Sync>::from(reason)
         })
+    }
+
+    fn keeps_history(&self) -> bool {
+        true
     }
 }
 

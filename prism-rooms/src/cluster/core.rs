@@ -32,6 +32,7 @@ pub(crate) mod outbox;
 mod peers;
 pub(crate) mod presence;
 mod questions;
+mod reached;
 mod receive;
 mod sequences;
 mod subscriptions;
@@ -148,11 +149,6 @@ impl Core {
         self.presence.handle_topic_ended(prefix, now);
     }
 
-    /// Answers whether messages of other nodes reach a room, as soon as they do; see [`Rooms::reached`](crate::Rooms::reached).
-    pub(crate) fn handle_reached_request(&mut self, room: &str, answer_to: Sender<bool>) {
-        self.subscriptions.when_reached(room, answer_to);
-    }
-
     /// Answers how many members a room has at all nodes. It has so many here.
     pub(crate) fn handle_count_request(
         &mut self,
@@ -245,6 +241,7 @@ impl Core {
             }
             TicketKind::SubscribePresence(batch) => self.presence.subscribed(batch, now),
             TicketKind::Publish(number) => outbox.confirm(number),
+            TicketKind::History(_) => {} // replies tell more
         }
     }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     backplane::{Backplane, Session, SessionEvent},
+    history::{record::is_published, task::HistoryTask},
     rooms::{deliver::deliver, membership::Membership},
 };
 
@@ -29,6 +30,7 @@ pub(super) struct ClusterTask<R> {
     runs: Sender<()>,
     /// It holds the cluster, not the other way round.
     membership: Weak<Membership<Connection>>,
+    history: HistoryTask,
 }
 
 /// However the task ends, also with its runtime.
@@ -51,9 +53,10 @@ impl<R: Runtime> ClusterTask<R> {
         signals: Receiver<()>,
         runs: Sender<()>,
         membership: Weak<Membership<Connection>>,
+        history: HistoryTask,
     ) -> Self {
         let core = Core::new(shared.origin, runtime.now());
-        Self { runtime, core, shared, signals, runs, membership }
+        Self { runtime, core, shared, signals, runs, membership, history }
     }
 
     /// Runs until the node has left.
@@ -64,6 +67,7 @@ impl<R: Runtime> ClusterTask<R> {
                 let reason = self.serve(&backplane).await;
                 let now = self.runtime.now();
                 self.core.handle_session_ended(reason, &mut self.shared.outbox.lock(), now);
+                self.history.handle_session_ended();
             } else {
                 self.wait().await;
             }
@@ -115,8 +119,12 @@ impl<R: Runtime> ClusterTask<R> {
     fn advance(&mut self, session: Option<&Session>) -> bool {
         let _wakeups = hold_wakeups(); // those who ask are woken when nothing is locked
         let now = self.runtime.now();
+        self.history.handle_requests();
         let changes = self.shared.take_changes();
         for (room, exists) in changes.rooms {
+            if !exists {
+                self.history.handle_vacant(&room);
+            }
             self.core.handle_room(room, exists, now);
         }
         for (room, answer_to) in changes.reached_requests {
@@ -143,12 +151,16 @@ impl<R: Runtime> ClusterTask<R> {
         let inputs = session.map(Session::take_inputs).unwrap_or_default();
         if inputs.is_connected {
             self.core.handle_connected(now);
+            self.history.handle_connected();
         }
         for event in inputs.events {
             match event {
                 SessionEvent::Done(ticket) => {
                     self.core.handle_done(ticket, &mut self.shared.outbox.lock(), now);
                 }
+                SessionEvent::Replied(ticket, reply) => self.history.handle_reply(ticket, reply),
+                SessionEvent::Received(payload)
+                    if is_published(&payload) && self.history.handle_published(&payload) => {}
                 SessionEvent::Received(payload) => {
                     self.core.handle_received(&payload, now);
                     self.deliver();
@@ -160,9 +172,11 @@ impl<R: Runtime> ClusterTask<R> {
         self.core.handle_timeout(&mut self.shared.outbox.lock(), now);
         self.show();
         self.publish_presence(now);
+        self.history.advance(&mut self.core, now);
         if let Some(session) = session {
             let next_to_publish = || self.shared.outbox.lock().next_to_publish(now);
             session.add_commands(iter::from_fn(|| self.core.poll_command(next_to_publish)));
+            session.add_commands(iter::from_fn(|| self.history.poll_command()));
         }
         while let Some(event) = self.core.poll_event() {
             self.shared.report(&event);

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use super::logs::Logs;
 use crate::{
-    backplane::command::Channel,
+    backplane::{command::Channel, history::Append},
+    history::position::Position,
     signal::{Signal, Signals},
 };
 
@@ -17,6 +19,7 @@ pub(super) struct Broker {
     pub(super) nodes: BTreeMap<u64, Node>,
     pub(super) next_node: u64,
     pub(super) is_stopped: bool,
+    pub(super) logs: Logs,
 }
 
 /// A node, as the broker sees it.
@@ -39,6 +42,25 @@ pub(super) struct Connection {
     pub(super) ends: Option<&'static str>,
     /// Wakes the connection's future.
     pub(super) changed: Signal,
+}
+
+impl Broker {
+    pub(super) fn publish(&mut self, channel: &Channel, payload: &Bytes, signals: &mut Signals) {
+        for node in self.nodes.values_mut() {
+            node.receive(channel, payload, signals);
+        }
+    }
+
+    /// Keeps a message, and publishes it. Returns its position.
+    pub(super) fn append(
+        &mut self,
+        append: &Append,
+        signals: &mut Signals,
+    ) -> Result<Position, &'static str> {
+        let (position, payload) = self.logs.append(append)?;
+        self.publish(&Channel::Room(append.room.clone()), &payload, signals);
+        Ok(position)
+    }
 }
 
 impl Connection {

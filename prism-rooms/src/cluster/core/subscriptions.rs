@@ -238,6 +238,11 @@ impl Subscriptions {
         rooms
     }
 
+    /// Returns whether the session has subscribed to a room.
+    pub(super) fn is_active(&self, room: &str) -> bool {
+        self.rooms.get(room).is_some_and(|subscription| subscription.state == State::Active)
+    }
+
     /// Returns the name of a room, if it is known.
     pub(super) fn name(&self, room: &str) -> Option<&Arc<str>> {
         self.rooms.get_key_value(room).map(|(name, _)| name)

@@ -61,6 +61,7 @@ impl Backplane {
                     let Some(state) = self.sessions.get_mut(&session) else { return };
                     state.replies.push_back(ticket);
                 }
+                Command::Append(_) | Command::Read(_) => panic!("history is apart"),
             }
         }
     }

@@ -21,7 +21,7 @@ fn commands(subscriptions: &mut Subscriptions, confirms: bool) -> Vec<String> {
         let (sign, channels) = match &command {
             Command::Subscribe { channels, .. } => ('+', channels),
             Command::Unsubscribe { channels } => ('-', channels),
-            Command::Publish { .. } => panic!("{command:?}"),
+            _ => panic!("{command:?}"),
         };
         commands.extend(channels.iter().map(|channel| format!("{sign}{channel}")));
         if let Command::Subscribe { ticket, .. } = command

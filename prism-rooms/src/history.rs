@@ -1,0 +1,174 @@
+//! [`History`]: messages that are kept, and repeated to clients that come back.
+
+use std::{fmt, sync::Arc};
+
+use prism_driver::{Connection, Deferring, Message, Outgoing};
+
+use crate::{
+    backplane::history::Keep,
+    cluster::{
+        Cluster,
+        envelope::{MAX_NAME, MAX_PAYLOAD},
+    },
+    rooms::Rooms,
+};
+
+pub(crate) mod core;
+pub(crate) mod error;
+pub(crate) mod hub;
+mod join;
+pub(crate) mod joined;
+pub(crate) mod position;
+pub(crate) mod record;
+pub(crate) mod task;
+
+use self::{
+    error::{AppendError, HistoryError, HistoryJoinError},
+    hub::{Hub, Request},
+    join::Joining,
+    joined::Joined,
+    position::Position,
+};
+
+/// Messages to rooms that are kept for a while, so that a client that was away gets what it has missed, or is told that this
+/// cannot be had. Cheap to clone: all clones are the same.
+///
+/// The messages are kept by the [`Backplane`](crate::Backplane) of a [`Cluster`]. Each has a [`Position`], which clients
+/// are told with it, and come back with:
+///
+/// ```no_run
+/// # async fn send_everything(_: &prism_driver::Connection) {}
+/// # async fn example(
+/// #     cluster: prism_rooms::Cluster,
+/// #     connection: prism_driver::Connection,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use prism_rooms::{History, Joined, Keep};
+///
+/// let keep = Keep { messages: 1000, age: Duration::from_secs(600) };
+/// // As clients see them: first the position, then the message.
+/// let history = History::on(&cluster, keep, |position, message| {
+///     format!("{position} {}", message.as_text().unwrap_or_default())
+/// })?;
+///
+/// // When a client connects. Its query is the position of the last message that it has, if it has any.
+/// let position = connection.query().and_then(|query| query.parse().ok());
+/// match history.join(&connection, "tea", position).await? {
+///     Joined::Broken { .. } => send_everything(&connection).await, // too old, or messages were lost
+///     _ => {} // nothing is missing
+/// }
+///
+/// history.append("tea", "the kettle is on").await?;
+/// # Ok(()) }
+/// ```
+///
+/// Members of a room receive what is [appended](Self::append) in the order in which it is kept, at all nodes, after it was
+/// kept. [The guide](crate::docs::history) says what you can rely on.
+#[derive(Clone)]
+pub struct History {
+    rooms: Rooms,
+    hub: Arc<Hub>,
+}
+
+impl History {
+    /// Returns the history of a cluster. All its nodes need one, with the same `keep`, and should create it when they start:
+    /// members at a node without it do not receive what is appended.
+    ///
+    /// `format` makes of each message what clients receive: they need its position. It is called once for all members of a
+    /// room at this node, and once for each connection to which a message is repeated. It should be quick, because it
+    /// delays what other nodes send. If it panics, clients are told that they may have missed something.
+    ///
+    /// # Errors
+    /// If the backplane keeps no messages, or if the cluster has a history already.
+    pub fn on<M: Outgoing>(
+        cluster: &Cluster,
+        keep: Keep,
+        format: impl Fn(&Position, Message<'_>) -> M + Send + Sync + 'static,
+    ) -> Result<Self, HistoryError> {
+        let hub = cluster.history().ok_or(HistoryError::NotKept)?;
+        let format =
+            move |position: &Position, message: Message<'_>| format(position, message).prepare();
+        hub.set_up(keep, Arc::new(format))?;
+        Ok(Self { rooms: cluster.rooms(), hub })
+    }
+
+    /// Sets what members of a room are told that may have missed something, because messages were lost that should have been
+    /// kept. They receive what is appended after the position. The first argument is the name of the room.
+    ///
+    /// By default, their connections are closed with 1012 ("service restart"). They come back with their positions, and
+    /// [`join`](Self::join) returns [`Joined::Broken`]. That is simple, but all of them come at once.
+    #[must_use]
+    pub fn on_broken<M: Outgoing>(
+        self,
+        notice: impl Fn(&str, &Position) -> M + Send + Sync + 'static,
+    ) -> Self {
+        let notice = move |room: &str, position: &Position| notice(room, position).prepare();
+        self.hub.set_notice(Arc::new(notice));
+        self
+    }
+
+    /// Keeps a message, and sends it to the members of a room at all nodes. Returns its position once it is kept.
+    ///
+    /// Members receive it from the backplane, those of this node, too: perhaps before this returns, perhaps after. A member
+    /// whose outbox is full is closed with 1013, and gets what it has missed when it comes back.
+    ///
+    /// If the future is dropped, the message is or is not kept.
+    ///
+    /// # Errors
+    /// If the message is not kept, or not known to be: see [`AppendError`]. Only after [`AppendError::Unknown`] may anyone
+    /// receive it.
+    pub async fn append(
+        &self,
+        room: &str,
+        message: impl Outgoing,
+    ) -> Result<Position, AppendError> {
+        let message = message.prepare();
+        let size = message.payload().len();
+        if size > MAX_PAYLOAD {
+            return Err(AppendError::TooLarge { size });
+        }
+        if room.len() > MAX_NAME {
+            return Err(AppendError::NameTooLong);
+        }
+        let (answer_to, answer) = async_channel::bounded(1);
+        let record = record::encode(&message);
+        self.hub.request(Request::Append { room: room.into(), record, answer_to });
+        // Fails if the node has left.
+        Deferring::new(answer.recv()).await.unwrap_or(Err(AppendError::Unknown))
+    }
+
+    /// Adds a connection to a room, as [`Rooms::join`] does, and sends it what was appended `after` a position: that of the
+    /// last message that the client has. With `None`, the client wants only what is to come.
+    ///
+    /// Messages are repeated as fast as the connection takes them. Meanwhile it receives no others that are appended, so that
+    /// their order is right; but it is a member already, and receives what is sent by [`Rooms::to`].
+    ///
+    /// Waits until the backplane can be reached, so you may want to bound the time. If the future is dropped, the
+    /// connection leaves the room.
+    ///
+    /// # Errors
+    /// If the connection cannot join, or has left the room meanwhile. It is not a member then, or not because of this call.
+    pub async fn join(
+        &self,
+        connection: &Connection,
+        room: &str,
+        after: Option<Position>,
+    ) -> Result<Joined, HistoryJoinError> {
+        if room.len() > MAX_NAME {
+            return Err(HistoryJoinError::NameTooLong);
+        }
+        Joining::start(self.hub.clone(), connection, room, after).run().await
+    }
+
+    /// Returns the rooms of the cluster.
+    #[must_use]
+    pub fn rooms(&self) -> Rooms {
+        self.rooms.clone()
+    }
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History").field("rooms", &self.rooms).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! [`Hub`]: what a history and the task of its cluster share.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use async_channel::Sender;
+use bytes::Bytes;
+use prism_driver::{Connection, ConnectionId, Message, PreparedMessage, contain, hold_wakeups};
+
+use super::{
+    error::{AppendError, HistoryError, HistoryJoinError},
+    joined::JoinStep,
+    position::Position,
+    record::Record,
+};
+use crate::{
+    backplane::history::Keep,
+    signal::Signal,
+    sync::{Lock, assert_no_lock_is_held},
+};
+
+/// How messages are shown to clients.
+type Format = dyn Fn(&Position, Message<'_>) -> PreparedMessage + Send + Sync;
+/// How clients are told that they may have missed something.
+type Notice = dyn Fn(&str, &Position) -> PreparedMessage + Send + Sync;
+
+pub(crate) struct Hub {
+    state: Lock<State>,
+    /// Wakes the task.
+    signal: Signal,
+}
+
+struct State {
+    setup: Option<Setup>,
+    requests: VecDeque<Request>,
+    joins: u64,
+    has_left: bool,
+}
+
+/// What the application has chosen.
+struct Setup {
+    keep: Keep,
+    format: Arc<Format>,
+    notice: Option<Arc<Notice>>,
+}
+
+/// Something that the task has to do.
+pub(crate) enum Request {
+    Append {
+        room: Box<str>,
+        record: Bytes,
+        answer_to: Sender<Result<Position, AppendError>>,
+    },
+    Join(JoinRequest),
+    /// A connection has been sent its page.
+    Continue(u64),
+    /// Nobody waits any more until a connection has joined. It leaves the room, if it was added for this.
+    Cancel {
+        number: u64,
+        connection: ConnectionId,
+        room: Box<str>,
+        /// Whether it has become a member.
+        was_admitted: bool,
+    },
+}
+
+pub(crate) struct JoinRequest {
+    pub(crate) number: u64,
+    pub(crate) connection: Connection,
+    pub(crate) room: Box<str>,
+    pub(crate) after: Option<Position>,
+    pub(crate) answer_to: Sender<JoinStep>,
+}
+
+impl Hub {
+    pub(crate) fn new(signal: Signal) -> Self {
+        let state = State { setup: None, requests: VecDeque::new(), joins: 0, has_left: false };
+        Self { state: Lock::new(state), signal }
+    }
+
+    // ---- for the history
+
+    /// Sets what the application has chosen, once.
+    pub(super) fn set_up(&self, keep: Keep, format: Arc<Format>) -> Result<(), HistoryError> {
+        let mut state = self.state.lock();
+        if state.setup.is_some() {
+            drop(state);
+            return Err(HistoryError::Exists);
+        }
+        state.setup = Some(Setup { keep, format, notice: None });
+        Ok(())
+    }
+
+    pub(super) fn set_notice(&self, notice: Arc<Notice>) {
+        let replaced =
+            self.state.lock().setup.as_mut().and_then(|setup| setup.notice.replace(notice));
+        drop(replaced); // unlocked: it is the application's
+    }
+
+    /// Asks the task to do something. Unless it has left: then the request is dropped, and with it the channel of its answer.
+    pub(super) fn request(&self, request: Request) {
+        let _wakeups = hold_wakeups();
+        let mut state = self.state.lock();
+        if state.has_left {
+            drop(state);
+            return drop(request);
+        }
+        state.requests.push_back(request);
+        drop(state);
+        self.signal.send();
+    }
+
+    /// Asks the task to add a connection to a room. Returns the number of the request.
+    pub(super) fn start_join(
+        &self,
+        connection: Connection,
+        room: Box<str>,
+        after: Option<Position>,
+        answer_to: Sender<JoinStep>,
+    ) -> u64 {
+        let mut state = self.state.lock();
+        state.joins += 1;
+        let number = state.joins;
+        drop(state);
+        self.request(Request::Join(JoinRequest { number, connection, room, after, answer_to }));
+        number
+    }
+
+    /// Returns why a request to join was dropped.
+    pub(super) fn why_cancelled(&self) -> HistoryJoinError {
+        let has_left = self.state.lock().has_left;
+        if has_left { HistoryJoinError::Unavailable } else { HistoryJoinError::Left }
+    }
+
+    // ---- for both
+
+    /// Returns a record as clients see it. `None` if it is malformed, or if the application's function has panicked.
+    pub(crate) fn format(&self, position: &Position, record: &[u8]) -> Option<PreparedMessage> {
+        assert_no_lock_is_held();
+        let Record { message, plain } = Record::decode(record)?;
+        let format = self.state.lock().setup.as_ref()?.format.clone();
+        let message = contain(|| format(position, message))?;
+        Some(if plain { message.plain() } else { message })
+    }
+
+    // ---- for the task
+
+    pub(crate) fn keep(&self) -> Option<Keep> {
+        Some(self.state.lock().setup.as_ref()?.keep)
+    }
+
+    /// Returns what members are told that may have missed something; `None` if they are to be closed.
+    pub(crate) fn notice(&self, room: &str, position: &Position) -> Option<PreparedMessage> {
+        assert_no_lock_is_held();
+        let notice = self.state.lock().setup.as_ref()?.notice.clone()?;
+        contain(|| notice(room, position))
+    }
+
+    pub(crate) fn take_requests(&self) -> VecDeque<Request> {
+        mem::take(&mut self.state.lock().requests)
+    }
+
+    /// Drops all requests, also those to come. The caller holds wake-ups.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.has_left = true;
+        let requests = mem::take(&mut state.requests);
+        drop(state);
+        drop(requests); // unlocked: this closes channels
+    }
+}

@@ -1,0 +1,143 @@
+//! What clients learn when messages that should have been kept are lost, or do not arrive.
+
+use prism_driver::{CloseCode, Options, Runtime};
+use prism_rooms::AppendError;
+
+use crate::history_world::{SECOND, World};
+
+/// Waits until a node's backplane works again.
+async fn connected(world: &World, node: usize) {
+    let cluster = &world.nodes[node].cluster;
+    let events = cluster.events();
+    while !cluster.counts().connected {
+        events.recv().await.expect("the node has not left");
+    }
+}
+
+#[test]
+fn nobody_receives_what_is_not_kept() {
+    let world = World::new(1, 100);
+    world.sim.run(async {
+        let (mut client, ..) = world.join(0, "tea", None).await;
+        world.broker.stop();
+        world.sim.settle().await;
+        let appended = world.nodes[0].history.append("tea", "lost").await;
+        assert_eq!(appended, Err(AppendError::Unavailable));
+        world.broker.fail_over(0);
+        world.broker.start();
+        connected(&world, 0).await;
+        assert_eq!(client.close_code().await, CloseCode::SERVICE_RESTART);
+        let (_, told, _) = world.join(0, "tea", client.position.take().as_ref()).await;
+        assert_eq!(told, "broken", "what was kept is lost");
+    });
+}
+
+#[test]
+fn a_message_that_was_not_confirmed_may_be_kept() {
+    let world = World::new(1, 100);
+    world.sim.run(async {
+        let (client, ..) = world.join(0, "tea", None).await;
+        world.nodes[0].backplane.stall();
+        let history = world.nodes[0].history.clone();
+        assert_eq!(history.append("tea", "perhaps").await, Err(AppendError::Unknown));
+        drop(client);
+    });
+}
+
+#[test]
+fn what_was_appended_during_an_outage_is_repeated() {
+    let world = World::new(2, 100);
+    world.sim.run(async {
+        let (mut here, ..) = world.join(0, "tea", None).await;
+        let (mut there, ..) = world.join(1, "tea", None).await;
+        world.nodes[1].backplane.isolate();
+        for message in ["one", "two", "three"] {
+            world.append(0, message).await;
+            assert_eq!(here.next().await, message);
+        }
+        world.sim.pass(10 * SECOND).await;
+        world.nodes[1].backplane.rejoin();
+        for message in ["one", "two", "three"] {
+            assert_eq!(there.next().await, message);
+        }
+        world.append(0, "four").await;
+        assert_eq!(there.next().await, "four");
+    });
+}
+
+#[test]
+fn what_did_not_arrive_is_read_and_what_arrives_twice_is_ignored() {
+    let world = World::new(1, 100);
+    let backplane = &world.nodes[0].backplane;
+    world.sim.run(async {
+        let (mut client, ..) = world.join(0, "tea", None).await;
+        for (n, fault) in [1, 0, 2, 1, 0].into_iter().enumerate() {
+            backplane.lose(fault);
+            backplane.repeat(usize::from(fault == 0));
+            for message in 0..4 {
+                world.append(0, &format!("{n} {message}")).await;
+            }
+            for message in 0..4 {
+                assert_eq!(client.next().await, format!("{n} {message}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_last_message_is_not_lost_without_a_trace() {
+    let world = World::new(1, 100);
+    world.sim.run(async {
+        let (mut client, ..) = world.join(0, "tea", None).await;
+        world.append(0, "arrives").await;
+        assert_eq!(client.next().await, "arrives");
+        world.nodes[0].backplane.forget_subscription("tea");
+        let start = world.sim.now();
+        world.append(0, "does not arrive").await;
+        assert_eq!(client.next().await, "does not arrive");
+        assert!(world.sim.now() - start <= 25 * SECOND);
+        let start = world.sim.now();
+        world.append(0, "arrives again").await;
+        assert_eq!(client.next().await, "arrives again");
+        assert!(world.sim.now() - start < SECOND, "it has subscribed again");
+    });
+}
+
+#[test]
+fn members_are_closed_after_a_failover_that_lost_messages() {
+    let world = World::new(2, 100);
+    world.sim.run(async {
+        let (mut ann, ..) = world.join(0, "tea", None).await;
+        let (mut ben, ..) = world.join(1, "tea", None).await;
+        for message in ["one", "two", "three"] {
+            world.append(0, message).await;
+            assert_eq!((ann.next().await, ben.next().await), (message.into(), message.into()));
+        }
+        world.broker.fail_over(2);
+        for (node, client) in [&mut ann, &mut ben].into_iter().enumerate() {
+            assert_eq!(client.close_code().await, CloseCode::SERVICE_RESTART);
+            let position = client.position.clone();
+            let (mut back, told, repeated) = world.join(node, "tea", position.as_ref()).await;
+            assert_eq!((&*told, repeated.len()), ("broken", 0));
+            world.append(node, "four").await;
+            assert_eq!(back.next().await, "four");
+        }
+    });
+}
+
+#[test]
+fn members_are_told_instead_if_the_application_says_how() {
+    let world = World::with_options(1, 100, &Options::default(), |history| {
+        history.on_broken(|room, position| format!("{position} {room} is broken"))
+    });
+    world.sim.run(async {
+        let (mut client, ..) = world.join(0, "tea", None).await;
+        world.append(0, "one").await;
+        assert_eq!(client.next().await, "one");
+        world.broker.forget_history();
+        world.append(0, "two").await;
+        client.position = None; // it knows that it has to begin again
+        assert_eq!(client.next().await, "tea is broken");
+        assert_eq!(client.next().await, "two");
+    });
+}
