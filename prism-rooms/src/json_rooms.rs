@@ -76,6 +76,41 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// read from that client. With `DropNewest` or `Close`, a client for whose answer there is no room is closed with 1013.
 /// So is, with each policy, one for which your program's [removal](Self::remove) cannot be put into the outbox. Do not use
 /// `DropOldest`, which drops answers unnoticed.
+///
+/// # Messages of your own
+///
+/// Wrap the handler, and pass on what is not yours. In `prism.js`, `client.send` sends such messages, and the client's event
+/// `message` has those that it does not know.
+///
+/// ```
+/// use prism_rooms::{Authorize, JsonRooms};
+/// use prism_tokio::{Connection, Handler, Message};
+/// use serde::Deserialize;
+///
+/// struct Game<A>(JsonRooms<A>);
+///
+/// #[derive(Deserialize)]
+/// #[serde(tag = "type", rename_all = "lowercase")]
+/// enum Move {
+///     Roll { sides: u32 },
+/// }
+///
+/// impl<A: Authorize> Handler for Game<A> {
+///     async fn on_connect(&self, connection: &Connection) {
+///         self.0.on_connect(connection).await; // sends the welcome
+///     }
+///
+///     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+///         match message.as_text().map(serde_json::from_str) {
+///             Some(Ok(Move::Roll { sides })) => {
+///                 let rolled = format!(r#"{{"type":"rolled","number":{}}}"#, sides.min(4));
+///                 let _ = connection.send(rolled).await; // fails only if the connection is closing
+///             }
+///             _ => self.0.on_message(connection, message).await,
+///         }
+///     }
+/// }
+/// ```
 pub struct JsonRooms<A> {
     rooms: Rooms,
     presence: Presence<Box<RawValue>>,
