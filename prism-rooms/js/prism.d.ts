@@ -10,8 +10,14 @@ export class PrismError extends Error {
    * - `closed`: the connection was closed for good.
    * - `busy`: too many requests have no answer yet.
    */
-  readonly code: string;
+  readonly code: ErrorCode;
 }
+
+/** Later versions may have more. */
+export type ErrorCode =
+  | 'malformed' | 'unknown' | 'refused' | 'unavailable' | 'limit' | 'full' | 'not_joined'
+  | 'timeout' | 'unsent' | 'lost' | 'left' | 'closed' | 'busy'
+  | (string & {});
 
 /**
  * An address with `ws:`, `wss:`, `http:` or `https:`, which may be relative to the page; or a function that is asked
@@ -77,6 +83,10 @@ export class Client extends EventTarget {
     type: K, listener: (this: Client, event: ClientEvents[K]) => void, options?: ListenerOptions): void;
   addEventListener(
     type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void;
+  removeEventListener<K extends keyof ClientEvents>(
+    type: K, listener: (this: Client, event: ClientEvents[K]) => void, options?: boolean | EventListenerOptions): void;
+  removeEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
 }
 
 export interface ClientEvents {
@@ -165,4 +175,8 @@ export class Room<Data = any, Meta = any> extends EventTarget {
     type: K, listener: (this: this, event: RoomEvents<Data, Meta>[K]) => void, options?: ListenerOptions): void;
   addEventListener(
     type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void;
+  removeEventListener<K extends keyof RoomEvents<Data, Meta>>(
+    type: K, listener: (this: this, event: RoomEvents<Data, Meta>[K]) => void, options?: boolean | EventListenerOptions): void;
+  removeEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
 }

@@ -23,6 +23,12 @@ room.send({ text: 'hi' }, { echo: false }).catch(error => { if (error instanceof
 client.addEventListener('message', ({ data }) => { console.log(data.score); });
 if (!client.send({ type: 'play', card: 3 })) console.log('offline');
 
+const tell = ({ state }: { state: string }) => console.log(state);
+client.addEventListener('state', tell);
+client.removeEventListener('state', tell);
+const addresses: readonly string[] = ['/a', '/b'];
+connect(addresses);
+
 // @ts-expect-error: an address
 connect(7);
 // @ts-expect-error: the data of this room

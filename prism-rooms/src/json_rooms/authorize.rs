@@ -1,6 +1,6 @@
 //! [`Authorize`]: what the application allows clients of [`JsonRooms`](crate::JsonRooms) to do.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, error::Error, fmt};
 
 use prism_driver::Connection;
 
@@ -105,7 +105,27 @@ impl Refusal {
     pub fn temporary(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_temporary: true }
     }
+
+    /// Returns the reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Returns whether it is [temporary](Self::temporary).
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.is_temporary
+    }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for Refusal {}
 
 impl From<&str> for Refusal {
     fn from(reason: &str) -> Self {
