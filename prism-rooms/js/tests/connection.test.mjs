@@ -169,13 +169,12 @@ test('if servers are of different versions, it looks for one of its own', async 
   await pass(500);
   await sockets[1].welcomes();
   assert.equal(client.state, 'open');
-  for (const version of [2, 3]) {
+  for (const state of ['waiting', 'closed']) {
     await sockets.at(-1).ends();
     await pass(30_000);
-    await sockets.at(-1).says({ type: 'welcome', version });
-    if (client.state === 'closed') return;
+    await sockets.at(-1).says({ type: 'welcome', version: 2 });
+    assert.equal(client.state, state);
   }
-  assert.equal(client.state, 'closed');
 });
 
 test('messages of an own protocol are events, and can be sent', async () => {

@@ -46,6 +46,8 @@ test('after a gap, the state is asked for once, and changes until then are ignor
   await socket.says(state(6, person('eve'), person('ben', 1)), { type: 'ok', id }, diff(7, { joined: [person('ian')] }));
   assert.equal(keys(room), 'ben,eve,ian');
   assert.deepEqual(events.slice(1).map(news), ['eve | ben | ada', 'ian |  | ']);
+  await pass(20_000);
+  socket.hearsNothing();
 });
 
 test('a change that comes twice is a gap as well', async () => {
@@ -58,7 +60,6 @@ test('a request for the state that is refused is not sent again, one that may be
   const { socket, events } = await watching();
   await socket.says(diff(9, {}));
   await socket.refuses({ type: 'watch' }, 'unavailable');
-  await socket.says(diff(10, {}));
   socket.hearsNothing();
   await pass(15_000);
   await socket.refuses({ type: 'watch' }, 'refused');
@@ -97,6 +98,17 @@ test('what becomes of such a request does not matter any more in a room that was
   room.leave();
   await socket.refuses({ type: 'watch' }, 'not_joined');
   assert.deepEqual(events.map(({ type }) => type), ['presence']);
+});
+
+test('a repair that waits ends with the room', async () => {
+  const { room, socket } = await watching();
+  await socket.says(diff(9, {}));
+  await socket.accepts({ type: 'watch' });
+  await socket.says(state(10), diff(12, {}));
+  room.leave();
+  socket.hears({ type: 'leave' });
+  await pass(20_000);
+  socket.hearsNothing();
 });
 
 test('a state that nobody asked for replaces the list', async () => {
