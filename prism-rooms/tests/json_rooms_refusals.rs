@@ -229,6 +229,20 @@ async fn a_stay_that_ends_while_the_next_join_is_pending_takes_nothing_from_it()
     ben.has_received_nothing().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_back_at_once_stays_present_and_is_not_told() {
+    let rooms = Rooms::new();
+    rooms.on_leave(|departure| {
+        let _ = departure.rooms.join(departure.connection, "tea"); // fails if the connection has ended
+    });
+    let server = serve_rooms(rooms, PresenceOptions::default(), allow_all);
+    let ada = server.connect("ada").await;
+    assert_eq!(ada.ask(json!({ "type": "join", "id": 1, "room": "tea", "meta": 1 })).await, ok(1));
+    assert!(server.rooms.leave(server.rooms.members("tea")[0], "tea"));
+    ada.has_received_nothing().await;
+    assert_eq!(server.handler.presence().count("tea"), 1);
+}
+
 /// Never decides about some rooms.
 struct Undecided;
 
