@@ -57,7 +57,7 @@ export interface PrismErrorEvent extends Event {
   readonly error: PrismError;
 }
 
-/** A connection to a server, and the rooms in which it is. */
+/** A connection to a server, and its rooms. */
 export class Client extends EventTarget {
   private constructor();
   readonly state: ClientState;
