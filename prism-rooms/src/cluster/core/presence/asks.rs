@@ -15,6 +15,8 @@ use crate::cluster::{
 
 /// Over how much time the questions to one target are spread.
 const SPREAD: Duration = Duration::from_secs(2);
+/// After how many bytes a question ends.
+const MAX_SIZE: usize = MAX_PART / 2;
 
 /// Who is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,9 +36,12 @@ pub(super) struct Asks {
 
 struct Queue {
     rooms: BTreeSet<Arc<str>>,
-    next: Duration,
-    /// The time between two questions; `None` before the first.
-    interval: Option<Duration>,
+    /// The bytes that the rooms take up in questions, roughly.
+    size: usize,
+    /// When the last question was asked, or the queue began.
+    last: Duration,
+    /// The time from the last question to the next one. It becomes shorter as the queue grows.
+    interval: Duration,
 }
 
 impl Asks {
@@ -47,8 +52,7 @@ impl Asks {
 
     /// Asks for a room, at once or soon.
     pub(super) fn ask(&mut self, asked: Asked, room: Arc<str>, now: Duration) {
-        let new = || Queue { rooms: BTreeSet::new(), next: now, interval: None };
-        self.queues.entry(asked).or_insert_with(new).rooms.insert(room);
+        self.queues.entry(asked).or_insert_with(|| Queue::new(now)).add(room);
     }
 
     /// Asks a node nothing, because it is not there any more.
@@ -62,7 +66,7 @@ impl Asks {
 
     /// Returns when the next question is to be asked, unless it is at once.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        self.queues.values().map(|queue| queue.next).min()
+        self.queues.values().map(Queue::due).min()
     }
 
     /// Returns the next question: who is asked, and for which rooms.
@@ -70,22 +74,58 @@ impl Asks {
         if let Some(room) = self.new.pop_front() {
             return Some((Asked::Followers(room.clone()), vec![room]));
         }
-        let (asked, queue) = self.queues.iter_mut().find(|(_, queue)| queue.next <= now)?;
-        let asked = asked.clone();
-        let batches = queue.rooms.len().div_ceil(MAX_LISTED).max(1) as u32;
-        let interval = *queue.interval.get_or_insert(SPREAD / batches);
-        queue.next = now + interval;
-        let (mut rooms, mut size) = (Vec::new(), 0);
-        while rooms.len() < MAX_LISTED
-            && size < MAX_PART / 2
-            && let Some(room) = queue.rooms.pop_first()
-        {
-            size += room.len() + 32;
-            rooms.push(room);
-        }
+        let (asked, queue) = self.queues.iter_mut().find(|(_, queue)| queue.due() <= now)?;
+        let (asked, rooms) = (asked.clone(), queue.take(now));
         if queue.rooms.is_empty() {
             self.queues.remove(&asked);
         }
         Some((asked, rooms))
     }
+}
+
+impl Queue {
+    const fn new(now: Duration) -> Self {
+        Self { rooms: BTreeSet::new(), size: 0, last: now, interval: Duration::ZERO }
+    }
+
+    const fn due(&self) -> Duration {
+        self.last.saturating_add(self.interval)
+    }
+
+    fn add(&mut self, room: Arc<str>) {
+        let size = size(&room);
+        if self.rooms.insert(room) {
+            self.size += size;
+            self.interval = self.interval.min(self.even_interval());
+        }
+    }
+
+    /// Takes the rooms of the next question.
+    fn take(&mut self, now: Duration) -> Vec<Arc<str>> {
+        self.interval = match self.interval {
+            Duration::ZERO => self.even_interval(), // it is the first question
+            interval => interval.min(self.even_interval()),
+        };
+        self.last = now;
+        let (mut rooms, mut taken) = (Vec::new(), 0);
+        while rooms.len() < MAX_LISTED
+            && taken < MAX_SIZE
+            && let Some(room) = self.rooms.pop_first()
+        {
+            taken += size(&room);
+            rooms.push(room);
+        }
+        self.size -= taken;
+        rooms
+    }
+
+    /// Returns the time between two questions that spreads what waits.
+    fn even_interval(&self) -> Duration {
+        let questions = self.rooms.len().div_ceil(MAX_LISTED).max(self.size.div_ceil(MAX_SIZE));
+        SPREAD / questions.max(1) as u32
+    }
+}
+
+fn size(room: &str) -> usize {
+    room.len() + 32
 }

@@ -133,6 +133,32 @@ fn questions_of_thousands_of_rooms_are_spread_over_two_seconds() {
 }
 
 #[test]
+fn questions_are_spread_over_two_seconds_although_rooms_are_confirmed_in_batches() {
+    let mut node = Node::new(1);
+    for n in 0..40 * MAX_LISTED {
+        node.core.handle_room(&format!("s:{n}").into(), true, node.now);
+    }
+    let (began, mut questions) = (node.now, 0);
+    while let Some(command) = node.core.next_command() {
+        let Command::Subscribe { ticket: Ticket(TicketKind::SubscribePresence(batch)), .. } =
+            command
+        else {
+            panic!("{command:?}")
+        };
+        node.core.subscribed(batch, node.now);
+        questions += iter::from_fn(|| node.core.next_to_publish(true, node.now)).count();
+    }
+    assert!(questions < 5, "{questions} at once");
+    while let Some(due) = node.core.next_deadline(true) {
+        node.now = node.now.max(due);
+        questions += iter::from_fn(|| node.core.next_to_publish(true, node.now)).count();
+    }
+    assert_eq!(questions, 40);
+    let took = node.now - began;
+    assert!((3 * SECOND / 2..=2 * SECOND).contains(&took), "{took:?}");
+}
+
+#[test]
 fn what_the_outbox_has_no_room_for_waits_without_a_deadline_and_is_gathered() {
     let mut node = Node::new(1);
     node.put("s:tea", 1, "1");
