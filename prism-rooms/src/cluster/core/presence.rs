@@ -322,8 +322,8 @@ impl PresenceCore {
         let (mut space, mut taken) = (self.own.max_part, Vec::new());
         while space > 0 {
             // The next room may have changes to be published first. The first room has none.
-            let is_published = |(_, room): &(NodeId, Arc<str>)| !self.own.has_changes(room);
-            if !self.answers.first().is_some_and(|first| is_published(&first)) {
+            let next = self.answers.first_room(to);
+            if next.is_none_or(|room| self.own.has_changes(room)) {
                 break;
             }
             let Some((room, first)) = self.answers.take(to) else { break };
@@ -334,6 +334,7 @@ impl PresenceCore {
             }
             taken.push((room, first, last));
         }
+        self.answers.end_turn();
         taken.sort_unstable();
         let parts = taken.iter().map(|(room, first, last)| self.own.part(room, *first, *last));
         let body = PresenceBody::People(parts.collect()).encode();

@@ -12,8 +12,11 @@ const MAX_ANSWERS: usize = 1 << 14;
 
 #[derive(Default)]
 pub(super) struct Answers {
-    /// Who is told of which rooms, in turn.
-    queue: VecDeque<(NodeId, Arc<str>)>,
+    /// The nodes that are told something, in turn.
+    turns: VecDeque<NodeId>,
+    /// Which rooms each of them is told of. Each room is finished before the next one: a node that receives nothing of a room
+    /// for a while asks again, and the room begins again.
+    rooms: HashMap<NodeId, VecDeque<Arc<str>>>,
     /// The first ID of the next part of each.
     next: HashMap<(NodeId, Arc<str>), u128>,
 }
@@ -21,35 +24,56 @@ pub(super) struct Answers {
 impl Answers {
     /// Adds an answer, or begins again with it.
     pub(super) fn add(&mut self, to: NodeId, room: Arc<str>) {
-        let answer = (to, room);
+        let answer = (to, room.clone());
         if let Some(next) = self.next.get_mut(&answer) {
             *next = 0;
         } else if self.next.len() < MAX_ANSWERS {
-            self.next.insert(answer.clone(), 0);
-            self.queue.push_back(answer);
+            self.next.insert(answer, 0);
+            let rooms = self.rooms.entry(to).or_default();
+            if rooms.is_empty() {
+                self.turns.push_back(to);
+            }
+            rooms.push_back(room);
         }
     }
 
     /// Returns the node to tell, and the room, whose part is next.
     pub(super) fn first(&self) -> Option<(NodeId, Arc<str>)> {
-        self.queue.front().cloned()
+        let to = *self.turns.front()?;
+        Some((to, self.first_room(to)?.clone()))
     }
 
-    /// Takes the room whose part is next, if it is for this node. Returns the part's first ID, too.
+    /// Returns the room whose part is next for this node.
+    pub(super) fn first_room(&self, to: NodeId) -> Option<&Arc<str>> {
+        self.rooms.get(&to)?.front()
+    }
+
+    /// Takes the room whose part is next for this node. Returns the part's first ID, too.
     pub(super) fn take(&mut self, to: NodeId) -> Option<(Arc<str>, u128)> {
-        let answer = self.queue.pop_front_if(|(node, _)| *node == to)?;
-        let first = self.next.remove(&answer)?;
-        Some((answer.1, first))
+        let room = self.rooms.get_mut(&to)?.pop_front()?;
+        let first = self.next.remove(&(to, room.clone()))?;
+        Some((room, first))
     }
 
-    /// Goes on with an answer later.
+    /// Goes on with a room in this node's next turn.
     pub(super) fn go_on(&mut self, to: NodeId, room: Arc<str>, first: u128) {
         self.next.insert((to, room.clone()), first);
-        self.queue.push_back((to, room));
+        self.rooms.entry(to).or_default().push_front(room);
+    }
+
+    /// Ends the turn of the first node.
+    pub(super) fn end_turn(&mut self) {
+        let Some(to) = self.turns.pop_front() else { return };
+        if self.first_room(to).is_some() {
+            self.turns.push_back(to);
+        } else {
+            self.rooms.remove(&to);
+        }
     }
 
     pub(super) fn forget_node(&mut self, node: NodeId) {
-        self.queue.retain(|(to, _)| *to != node);
+        self.turns.retain(|to| *to != node);
+        self.rooms.remove(&node);
         self.next.retain(|(to, _), _| *to != node);
     }
 

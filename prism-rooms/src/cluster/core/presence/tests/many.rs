@@ -87,6 +87,29 @@ fn many_people_are_told_in_parts_while_they_change() {
 }
 
 #[test]
+fn each_room_with_many_people_is_told_to_its_end_although_parts_are_slow() {
+    let (mut one, mut two) = (Node::new(1), Node::new(2));
+    let long = format!("\"{}\"", "x".repeat(8000));
+    for n in 0..6 {
+        let room = format!("s:{n}");
+        one.watch(&room);
+        (0..30).for_each(|id| two.put(&room, id, &long));
+    }
+    two.publish(); // it is lost
+    for n in 0..60 {
+        if n % 4 == 0 {
+            two.core.heartbeat_sent();
+        }
+        if let Some(published) = two.core.next_to_publish(true, two.now) {
+            one.receive(two.id, &published);
+        }
+        one.publish_to(&mut two);
+        (one.now, two.now) = (one.now + SECOND / 2, two.now + SECOND / 2);
+    }
+    assert_eq!(one.shown().len(), 6 * 30);
+}
+
+#[test]
 fn a_part_that_is_lost_is_asked_for_again() {
     let (mut one, mut two) = two();
     let long = format!("\"{}\"", "x".repeat(8000));
