@@ -201,10 +201,9 @@ impl OwnPeople {
     pub(super) fn next_versions(&mut self) -> EncodedPresence {
         let mut space = MAX_PART;
         let mut recent = Vec::new();
-        if self.rooms.len() > MAX_LISTED {
+        // Few rooms may be too many, too, if their names are long.
+        if self.rooms.len() > MAX_LISTED || self.rotation.is_some() {
             recent = self.take_recent(&mut space);
-        } else {
-            self.rotation = None;
         }
         let after = self.rotation.take();
         let after = after.as_deref().unwrap_or("");

@@ -44,6 +44,30 @@ fn of_many_rooms_those_that_have_changed_are_mentioned_first_and_all_in_rotation
 }
 
 #[test]
+fn rooms_with_long_names_are_all_mentioned_in_rotation() {
+    let (mut one, mut two) = (Node::new(1), Node::new(2));
+    let rooms: Vec<String> = (0..200).map(|n| format!("s:{n:0>1000}")).collect();
+    for room in &rooms {
+        one.watch(room);
+        two.put(room, 1, "1");
+    }
+    one.publish();
+    two.publish_to(&mut one);
+    assert_eq!(one.shown().len(), 200);
+    two.remove(&rooms[199], 1);
+    for _ in 0..10 {
+        two.core.heartbeat_sent();
+        two.publish(); // it is lost
+    }
+    for _ in 0..10 {
+        two.core.heartbeat_sent();
+        two.publish_to(&mut one);
+    }
+    assert_eq!(one.shown(), ["-1"]);
+    assert!(one.publish().is_empty(), "all is known");
+}
+
+#[test]
 fn many_people_are_told_in_parts_while_they_change() {
     let (mut one, mut two) = two();
     let long = format!("\"{}\"", "x".repeat(1000));
