@@ -76,6 +76,52 @@ fn a_partition_withdraws_the_people_of_the_other_side_and_they_come_back() {
 }
 
 #[test]
+fn those_who_are_present_may_change_although_two_sides_have_more_than_the_limits_together() {
+    let options = PresenceOptions::default().max_people_per_room(2).max_connections_per_person(1);
+    let world = World::with_options(2, options);
+    world.sim.run(async {
+        world.nodes[1].backplane.isolate();
+        world.sim.pass(20 * SECOND).await;
+        let ada = world.connect(0, "ada").await;
+        let ben = world.connect(0, "ben").await;
+        let _others = (world.connect(1, "ada").await, world.connect(1, "eve").await);
+        world.nodes[1].backplane.rejoin();
+        world.sim.pass(5 * SECOND).await;
+        assert_eq!(world.list(0), ["ada: fine, fine", "ben: fine", "eve: fine"]);
+        ada.send("tired").await.unwrap();
+        ben.send("tired").await.unwrap();
+        world.sim.pass(SECOND).await;
+        assert_eq!(world.list(0), ["ada: fine, tired", "ben: tired", "eve: fine"]);
+        assert_eq!(world.list(0), world.list(1));
+    });
+}
+
+#[test]
+fn a_state_that_two_sides_make_too_large_together_may_shrink() {
+    let options = PresenceOptions::default().max_state_size(300);
+    let world = World::with_options(2, options);
+    world.sim.run(async {
+        world.nodes[1].backplane.isolate();
+        world.sim.pass(20 * SECOND).await;
+        let ada = world.connect(0, "ada").await;
+        let _ben = world.connect(1, "ben").await;
+        let long = "long".repeat(30);
+        ada.send(&*long).await.unwrap();
+        world.sim.settle().await;
+        let _eve = world.connect(1, "eve").await;
+        world.nodes[1].backplane.rejoin();
+        world.sim.pass(5 * SECOND).await;
+        assert_eq!(world.list(0), [&*format!("ada: {long}"), "ben: fine", "eve: fine"]);
+        ada.send(&*long.to_uppercase()).await.unwrap();
+        world.sim.pass(SECOND).await;
+        assert_eq!(world.list(1)[0], format!("ada: {}", long.to_uppercase()), "as large");
+        ada.send("fine").await.unwrap();
+        world.sim.pass(SECOND).await;
+        assert_eq!(world.list(1)[0], "ada: fine");
+    });
+}
+
+#[test]
 fn the_people_of_a_node_that_pauses_for_ten_seconds_leave_and_come_back_in_two() {
     let world = World::new(2);
     world.sim.run(async {

@@ -187,6 +187,9 @@ impl<M> People<M> {
     }
 
     /// Checks the limits. If they permit the connection, `state_size` includes it from now on.
+    ///
+    /// Together with people of other nodes, a room may exceed a limit. So a limit is not in the way of a call that does not
+    /// increase what it limits: those who are present may change.
     fn reserve(
         &mut self,
         room: &str,
@@ -195,23 +198,25 @@ impl<M> People<M> {
         limits: &PresenceOptions,
     ) -> Result<(), TrackError> {
         self.begin(room);
-        let replaced = self.contribution(None, tracked.connection);
+        let id = tracked.connection;
+        let replaced = self.contribution(None, id);
         // A person with this connection only does not count: it is about to be replaced.
-        let others = self.others(person, None, tracked.connection).count();
+        let others = self.others(person, None, id).count();
         let limit = limits.max_connections_per_person;
-        if others >= limit {
+        let is_theirs = self.key(None, id).is_some_and(|key| **key == *person);
+        if !is_theirs && others >= limit {
             return Err(TrackError::TooManyConnections { limit });
         }
         let mut size = self.state_size - replaced.size + json_size::of_connection(tracked);
         if others == 0 {
             size += json_size::of_person(person);
             let limit = limits.max_people_per_room;
-            if self.current.len() - replaced.people >= limit {
+            if replaced.people == 0 && self.current.len() >= limit {
                 return Err(TrackError::TooManyPeople { limit });
             }
         }
         let limit = limits.max_state_size;
-        if size > limit {
+        if size > limit.max(self.state_size) {
             return Err(TrackError::StateTooLarge { limit });
         }
         self.state_size = size;
