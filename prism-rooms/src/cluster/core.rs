@@ -247,27 +247,33 @@ impl Core {
 
     // ---- time
 
-    /// Handles that time has passed.
-    pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Duration) {
+    /// Handles that time has passed. That may take a while; [`push_heartbeat`](Self::push_heartbeat) has to follow.
+    pub(crate) fn handle_timeout(&mut self, now: Duration) {
         for room in self.subscriptions.expire(now) {
             self.peers.forget_room(&room);
         }
         if self.health.is_cut_off(now) {
             self.consider_gone(self.peers.origins().collect(), now);
         }
+        if self.health.is_heartbeat_due(now) {
+            self.peers.forget_old(now);
+        }
         self.presence.handle_timeout(now);
-        self.misses_answers |= self.questions.expire(now);
-        self.misses_answers |= self.presence.misses_answers();
-        outbox.drop_old(now);
+        self.misses_answers |= self.questions.expire(now) | self.presence.misses_answers();
         if let Some(too_long) = self.peers.longest_silence().map(|since| since + MAX_SILENCE)
             && too_long <= now
         {
             self.health.check_silence(too_long, now);
         }
+    }
+
+    /// Adds a heartbeat to the outbox if it is time, and drops what is too old. Others wait for the outbox meanwhile.
+    pub(crate) fn push_heartbeat(&mut self, outbox: &mut Outbox, now: Duration) {
+        outbox.drop_old(now);
         if self.health.is_heartbeat_due(now) {
-            self.health.heartbeat_sent(outbox.push_heartbeat(now), now);
-            self.presence.heartbeat_sent();
-            self.peers.forget_old(now);
+            if self.health.heartbeat_sent(outbox.push_heartbeat(now), now) {
+                self.presence.heartbeat_sent();
+            }
         }
     }
 

@@ -169,7 +169,8 @@ impl<R: Runtime> ClusterTask<R> {
                 }
             }
         }
-        self.core.handle_timeout(&mut self.shared.outbox.lock(), now);
+        self.core.handle_timeout(now);
+        self.core.push_heartbeat(&mut self.shared.outbox.lock(), now);
         self.show();
         self.publish_presence(now);
         self.history.advance(&mut self.core, now);

@@ -16,6 +16,8 @@ use std::{collections::VecDeque, time::Duration};
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How soon a heartbeat follows when another node has joined, at most.
 const SOON: Duration = Duration::from_millis(500);
+/// The least time between two heartbeats of which one checks whether somebody is gone.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a heartbeat may take to come back.
 const MAX_ECHO: Duration = Duration::from_secs(5);
 /// How long a session may take to begin.
@@ -38,6 +40,8 @@ pub(super) struct Health {
     /// The heartbeats of this session that have not come back: their numbers, and when they were sent.
     unanswered: VecDeque<(u64, Duration)>,
     next_heartbeat: Duration,
+    /// When a heartbeat follows only to come back, if one does.
+    next_check: Option<Duration>,
     last_heartbeat: Option<Duration>,
     /// Whether no heartbeats follow, because the node leaves.
     is_leaving: bool,
@@ -69,6 +73,7 @@ impl Health {
             failures: 0,
             unanswered: VecDeque::new(),
             next_heartbeat: now,
+            next_check: None,
             last_heartbeat: None,
             is_leaving: false,
             is_sound: false,
@@ -106,6 +111,7 @@ impl Health {
         // Full jitter, so that the nodes do not all come back at the same moment.
         self.phase = Phase::Down { until: now + longest.mul_f64(self.random()) };
         self.unanswered.clear();
+        self.next_check = None;
         std::mem::replace(&mut self.is_sound, false)
     }
 
@@ -123,7 +129,7 @@ impl Health {
     }
 
     pub(super) fn is_heartbeat_due(&self, now: Duration) -> bool {
-        self.is_up() && !self.is_leaving && self.next_heartbeat <= now
+        self.is_up() && !self.is_leaving && self.heartbeat_due() <= now
     }
 
     /// Records that the node leaves: it sends no heartbeats any more.
@@ -131,10 +137,16 @@ impl Health {
         self.is_leaving = true;
     }
 
-    pub(super) fn heartbeat_sent(&mut self, number: u64, now: Duration) {
+    /// Records that a heartbeat was sent. Returns whether it was one of the regular ones.
+    pub(super) fn heartbeat_sent(&mut self, number: u64, now: Duration) -> bool {
         self.unanswered.push_back((number, now));
         self.last_heartbeat = Some(now);
-        self.next_heartbeat = now + HEARTBEAT.mul_f64(0.9 + 0.2 * self.random());
+        self.next_check = None;
+        let is_regular = self.next_heartbeat <= now;
+        if is_regular {
+            self.next_heartbeat = now + HEARTBEAT.mul_f64(0.9 + 0.2 * self.random());
+        }
+        is_regular
     }
 
     /// Sends the next heartbeat soon, because there is somebody who may not have heard one. Not at once: there may be many
@@ -145,11 +157,12 @@ impl Health {
         self.next_heartbeat = self.next_heartbeat.min(soon);
     }
 
-    /// Sends the next heartbeat now, unless one was sent since that moment, at which somebody had been silent for too long.
-    /// Whether that one is gone is known when it comes back.
+    /// Sends a heartbeat soon, unless one was sent since that moment, at which somebody had been silent for too long. Whether
+    /// that one is gone is known when it comes back. If many fall silent one after the other, one heartbeat checks several.
     pub(super) fn check_silence(&mut self, moment: Duration, now: Duration) {
-        if self.last_heartbeat.is_none_or(|last| last < moment) {
-            self.next_heartbeat = self.next_heartbeat.min(now);
+        if self.last_heartbeat.is_none_or(|last| last < moment) && self.next_check.is_none() {
+            let spaced = self.last_heartbeat.map_or(now, |last| last + CHECK_INTERVAL);
+            self.next_check = Some(spaced.max(now));
         }
     }
 
@@ -177,12 +190,16 @@ impl Health {
             Phase::Down { until } => Some(until),
             Phase::Connecting { since } => Some(since + MAX_CONNECTING),
             Phase::Up => {
-                let heartbeat = (!self.is_leaving).then_some(self.next_heartbeat);
+                let heartbeat = (!self.is_leaving).then(|| self.heartbeat_due());
                 [heartbeat, self.echo_deadline()].into_iter().flatten().min()
             }
         };
         let cut_off = Some(self.last_echo + MAX_ILLNESS).filter(|cut_off| *cut_off > now);
         [of_phase, cut_off].into_iter().flatten().min()
+    }
+
+    fn heartbeat_due(&self) -> Duration {
+        self.next_check.map_or(self.next_heartbeat, |check| check.min(self.next_heartbeat))
     }
 
     fn echo_deadline(&self) -> Option<Duration> {

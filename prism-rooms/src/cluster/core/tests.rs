@@ -86,7 +86,8 @@ impl Node {
     fn run_for(&mut self, span: Duration) -> Vec<ClusterEvent> {
         let end = self.now + span;
         while self.now < end && self.core.why_lost(self.now).is_none() {
-            self.core.handle_timeout(&mut self.outbox, self.now);
+            self.core.handle_timeout(self.now);
+            self.core.push_heartbeat(&mut self.outbox, self.now);
             for command in self.commands() {
                 let (payload, ticket) = match command {
                     Command::Publish { payload, ticket, .. } => (Some(payload), ticket),
@@ -142,7 +143,8 @@ fn a_session_first_subscribes_and_then_publishes() {
     node.core.handle_room("tea".into(), true, node.now);
     assert_eq!(node.commands(), []);
     node.connect();
-    node.core.handle_timeout(&mut node.outbox, node.now);
+    node.core.handle_timeout(node.now);
+    node.core.push_heartbeat(&mut node.outbox, node.now);
     let channels: Vec<_> = node
         .commands()
         .into_iter()
@@ -298,7 +300,8 @@ fn each_node_answers_a_question_once_and_in_time() {
     let (_, answer) = ask(&mut node);
     assert!(node.core.next_deadline(node.now) <= Some(node.now + 300 * MILLISECOND));
     node.now += 300 * MILLISECOND;
-    node.core.handle_timeout(&mut node.outbox, node.now);
+    node.core.handle_timeout(node.now);
+    node.core.push_heartbeat(&mut node.outbox, node.now);
     assert_eq!(answer.try_recv(), count(5, 1, 3));
     // The backplane may have lost the subscription to the node's own channel.
     let commands = node.commands();

@@ -208,7 +208,8 @@ impl World {
     /// Whatever can happen at this moment, in parts.
     fn advance(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        node.core.handle_timeout(&mut node.outbox, self.now);
+        node.core.handle_timeout(self.now);
+        node.core.push_heartbeat(&mut node.outbox, self.now);
         if node.core.has_left(&node.outbox, self.now) {
             if let Some(session) = node.session {
                 self.backplane.sessions.remove(&session);

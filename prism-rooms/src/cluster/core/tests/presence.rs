@@ -17,6 +17,30 @@ fn a_silent_node_counts_as_gone_once_a_heartbeat_has_come_back_after_seven_secon
 }
 
 #[test]
+fn many_nodes_that_die_one_after_the_other_are_checked_with_few_heartbeats() {
+    let mut node = Node::with_other();
+    node.other = None;
+    for origin in 3..203 {
+        node.receive(origin, 1, heartbeat(&[]));
+        node.run_for(10 * MILLISECOND);
+    }
+    node.run_for(4900 * MILLISECOND);
+    node.echoes = false; // they come back after 10 ms
+    let (mut sent, mut events) = (0, Vec::new());
+    for _ in 0..300 {
+        events.extend(node.run_for(10 * MILLISECOND));
+        sent += node.held_back.len();
+        for payload in node.held_back.split_off(0) {
+            node.core.handle_received(&payload, node.now);
+        }
+    }
+    assert!(sent <= 14, "{sent} in 3 s");
+    let left = events.iter().filter(|event| matches!(event, NodeLeft { .. }));
+    assert_eq!(left.count(), 200);
+    assert_eq!(node.core.counts(&node.outbox).nodes, 0);
+}
+
+#[test]
 fn nobody_is_judged_while_this_node_is_ill_itself() {
     let mut node = Node::with_other();
     (node.echoes, node.other) = (false, None);
@@ -96,7 +120,8 @@ fn who_is_there_is_said_once_an_own_heartbeat_has_come_back() {
     node.lose();
     node.events();
     node.now += 20 * SECOND;
-    node.core.handle_timeout(&mut node.outbox, node.now);
+    node.core.handle_timeout(node.now);
+    node.core.push_heartbeat(&mut node.outbox, node.now);
     assert_eq!(node.events(), [NodeLeft { node: node_id(2) }]);
     // The other node is heard, and a new one, but this one may still be deaf to itself.
     node.other = Some((2, 100));
