@@ -20,6 +20,8 @@ use crate::cluster::{
 
 /// The most connections that other nodes may have in a room.
 pub(super) const MAX_PEOPLE: usize = 100_000;
+/// The most connections that other nodes may have of one person in a room. Each change of one goes through all of them.
+pub(super) const MAX_CONNECTIONS: usize = 1024;
 /// How long an answer may take until the question is asked again.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 /// The version of a room of which not everything is known.
@@ -27,13 +29,22 @@ const INCOMPLETE: u64 = u64::MAX;
 
 #[derive(Default)]
 pub(super) struct OthersPeople {
-    /// The rooms that this node follows, and how many connections all other nodes have there.
-    rooms: HashMap<Arc<str>, usize>,
+    /// The rooms that this node follows.
+    rooms: HashMap<Arc<str>, Followed>,
     nodes: BTreeMap<NodeId, BTreeMap<Arc<str>, Replica>>,
     updates: VecDeque<PresenceUpdate>,
     missing: VecDeque<Missing>,
     /// How many people were left out because there were too many.
     refused: u64,
+}
+
+/// A room that this node follows.
+#[derive(Default)]
+struct Followed {
+    /// How many connections all other nodes have there.
+    connections: usize,
+    /// How many of them each person has.
+    of_person: HashMap<Arc<str>, usize>,
 }
 
 /// Something is missing of a node's people in a room. It has to be asked for them.
@@ -53,6 +64,8 @@ struct Replica {
     next: Option<u128>,
     /// When the node was asked for the people, or has answered in part.
     asked: Option<Duration>,
+    /// The person of the last connection that was left out because there were too many, if any was.
+    refused: Option<Arc<str>>,
 }
 
 impl OthersPeople {
@@ -103,7 +116,7 @@ impl OthersPeople {
         replica.version = change.to;
         let put = change.put.iter().map(|person| (person.id, Some(Present::from(*person))));
         let gone = change.gone.iter().map(|id| (*id, None));
-        self.apply(node, &room, put.chain(gone).collect());
+        self.apply(node, &room, gone.chain(put).collect());
     }
 
     pub(super) fn handle_part(&mut self, node: NodeId, part: &PeoplePart<'_>, now: Duration) {
@@ -115,6 +128,9 @@ impl OthersPeople {
                 self.miss(node, room, now);
             }
             return;
+        }
+        if part.first == 0 {
+            replica.refused = None; // they come again
         }
         replica.version = part.version;
         replica.next = part.last.checked_add(1);
@@ -130,8 +146,9 @@ impl OthersPeople {
     /// Compares what is known of a node's people with their versions.
     pub(super) fn handle_versions(&mut self, node: NodeId, versions: &Versions<'_>, now: Duration) {
         for listed in versions.recent.iter().chain(&versions.others) {
+            let has_room = self.has_room_for_refused(node, listed.room);
             let Some((room, replica)) = self.replica(node, listed.room) else { continue };
-            if replica.version == listed.version && replica.next.is_none() {
+            if replica.version == listed.version && replica.next.is_none() && !has_room {
                 replica.asked = None;
             } else if listed.version == NOBODY {
                 self.remove(node, &room);
@@ -182,7 +199,8 @@ impl OthersPeople {
                 && let Some(replica) = replicas.get_mut(room)
             {
                 replica.asked = Some(now);
-                let version = if replica.next.is_some() { INCOMPLETE } else { replica.version };
+                let is_complete = replica.next.is_none() && replica.refused.is_none();
+                let version = if is_complete { replica.version } else { INCOMPLETE };
                 known.push((*origin, version));
             }
         }
@@ -233,21 +251,26 @@ impl OthersPeople {
         }
     }
 
+    /// Returns whether there is room by now for those who were left out.
+    fn has_room_for_refused(&self, node: NodeId, room: &str) -> bool {
+        let replica = self.nodes.get(&node).and_then(|replicas| replicas.get(room));
+        let refused = replica.and_then(|replica| replica.refused.as_deref());
+        let followed = self.rooms.get(room);
+        refused.zip(followed).is_some_and(|(person, followed)| followed.has_plenty_of_room(person))
+    }
+
     fn apply(&mut self, node: NodeId, room: &Arc<str>, changes: Vec<(u128, Option<Present>)>) {
         let replica = self.nodes.get_mut(&node).and_then(|replicas| replicas.get_mut(room));
-        let (Some(count), Some(replica)) = (self.rooms.get_mut(room), replica) else { return };
+        let (Some(followed), Some(replica)) = (self.rooms.get_mut(room), replica) else { return };
         let mut applied = Vec::new();
-        for (id, present) in changes {
-            let before = match &present {
-                Some(_) if *count >= MAX_PEOPLE && !replica.people.contains_key(&id) => {
-                    self.refused += 1;
-                    continue;
-                }
-                Some(present) => replica.people.insert(id, present.clone()),
-                None => replica.people.remove(&id),
-            };
-            *count += usize::from(present.is_some());
-            *count -= usize::from(before.is_some());
+        for (id, mut present) in changes {
+            let before = replica.people.remove(&id);
+            before.iter().for_each(|before| followed.remove(&before.key));
+            if let Some(refused) = present.take_if(|present| !followed.add(&present.key)) {
+                replica.refused = Some(refused.key);
+                self.refused += 1;
+            }
+            replica.people.extend(present.clone().map(|present| (id, present)));
             if before != present {
                 applied.push((id, present));
             }
@@ -256,5 +279,34 @@ impl OthersPeople {
             let update = PresenceUpdate { room: room.clone(), node, changes: applied };
             self.updates.push_back(update);
         }
+    }
+}
+
+impl Followed {
+    /// Adds a connection of a person, unless there are too many. Returns whether it was added.
+    fn add(&mut self, person: &Arc<str>) -> bool {
+        let of_person = self.of_person.get(person).copied().unwrap_or(0);
+        let fits = self.connections < MAX_PEOPLE && of_person < MAX_CONNECTIONS;
+        if fits {
+            self.connections += 1;
+            self.of_person.insert(person.clone(), of_person + 1);
+        }
+        fits
+    }
+
+    fn remove(&mut self, person: &str) {
+        self.connections -= 1;
+        if let Some(of_person) = self.of_person.get_mut(person) {
+            *of_person -= 1;
+            if *of_person == 0 {
+                self.of_person.remove(person);
+            }
+        }
+    }
+
+    /// Returns whether it is worth asking for connections of this person that were left out.
+    fn has_plenty_of_room(&self, person: &str) -> bool {
+        let of_person = self.of_person.get(person).copied().unwrap_or(0);
+        self.connections < MAX_PEOPLE / 10 * 9 && of_person < MAX_CONNECTIONS / 10 * 9
     }
 }

@@ -52,8 +52,12 @@ impl Node {
     }
 
     fn put(&mut self, room: &str, id: u128, meta: &str) {
+        self.put_as(room, id, "ada", meta);
+    }
+
+    fn put_as(&mut self, room: &str, id: u128, key: &str, meta: &str) {
         let meta = Arc::from(RawValue::from_string(meta.to_owned()).unwrap());
-        let present = Present { key: "ada".into(), meta };
+        let present = Present { key: key.into(), meta };
         self.core.handle_person(&room.into(), id, Some(present), self.now);
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, iter};
 
 use super::*;
 use crate::cluster::{
-    core::presence::others::MAX_PEOPLE,
+    core::presence::others::{MAX_CONNECTIONS, MAX_PEOPLE},
     envelope::presence::{MAX_LISTED, MAX_PART},
 };
 
@@ -246,20 +246,47 @@ fn questions_that_mention_many_nodes_are_divided() {
 }
 
 #[test]
-fn people_are_bounded_and_what_is_too_much_is_counted() {
+fn people_are_bounded_and_those_who_are_too_many_come_once_there_is_room() {
     let (mut one, mut two) = two();
-    for id in 0..MAX_PEOPLE as u128 + 5 {
-        two.put("s:tea", id, "1");
-    }
+    let most = MAX_PEOPLE as u128;
+    let put = |two: &mut Node, id: u128| two.put_as("s:tea", id, &(id % 1000).to_string(), "1");
+    (0..most + 5).for_each(|id| put(&mut two, id));
     two.publish_to(&mut one);
     assert_eq!(one.shown().len(), MAX_PEOPLE);
     assert_eq!(one.core.refused(), 5);
     two.remove("s:tea", 0);
-    two.put("s:tea", 1_000_000, "1");
+    put(&mut two, 1_000_000);
     two.publish_to(&mut one);
-    assert_eq!(one.core.refused(), 6, "those who are new come before those who are gone");
-    two.put("s:tea", 1_000_001, "1");
+    assert_eq!((one.shown(), one.core.refused()), (vec!["-0".into(), "+1000000".into()], 5));
+    two.core.heartbeat_sent();
     two.publish_to(&mut one);
-    assert_eq!(one.shown(), ["-0", "+1000001"]);
     assert!(one.publish().is_empty(), "it is not asked for again and again");
+    (1..=most / 5).for_each(|id| two.remove("s:tea", id));
+    two.publish_to(&mut one);
+    one.shown();
+    two.core.heartbeat_sent();
+    two.publish_to(&mut one);
+    one.publish_to(&mut two);
+    two.publish_to(&mut one);
+    assert_eq!(one.shown().len(), 5);
+    one.now += SECOND;
+    two.core.heartbeat_sent();
+    two.publish_to(&mut one);
+    assert!(one.publish().is_empty(), "all is known");
+}
+
+#[test]
+fn the_connections_of_one_person_are_bounded() {
+    let (mut one, mut two) = two();
+    let most = MAX_CONNECTIONS as u128;
+    (0..most + 5).for_each(|id| two.put("s:tea", id, "1"));
+    two.publish_to(&mut one);
+    assert_eq!((one.shown().len(), one.core.refused()), (MAX_CONNECTIONS, 5));
+    two.put_as("s:tea", most + 6, "ben", "1");
+    two.put("s:tea", 0, "2");
+    two.publish_to(&mut one);
+    assert_eq!(one.shown(), ["+0", &format!("+{}", most + 6)], "others, and changes");
+    two.put("s:tea", most + 6, "1");
+    two.publish_to(&mut one);
+    assert_eq!(one.shown(), [format!("-{}", most + 6)], "one more of hers");
 }
