@@ -270,10 +270,10 @@ impl Core {
     /// Adds a heartbeat to the outbox if it is time, and drops what is too old. Others wait for the outbox meanwhile.
     pub(crate) fn push_heartbeat(&mut self, outbox: &mut Outbox, now: Duration) {
         outbox.drop_old(now);
-        if self.health.is_heartbeat_due(now) {
-            if self.health.heartbeat_sent(outbox.push_heartbeat(now), now) {
-                self.presence.heartbeat_sent();
-            }
+        if self.health.is_heartbeat_due(now)
+            && self.health.heartbeat_sent(outbox.push_heartbeat(now), now)
+        {
+            self.presence.heartbeat_sent();
         }
     }
 
