@@ -115,7 +115,7 @@ impl PresenceCore {
         }
         if exists {
             self.subscriptions.appeared(room.clone());
-            self.others.follow(room);
+            self.others.follow(room, now);
         } else {
             self.subscriptions.vanished(room, now);
         }
@@ -232,6 +232,7 @@ impl PresenceCore {
     // ---- time
 
     pub(super) fn handle_timeout(&mut self, now: Duration) {
+        self.others.show_due(now);
         for room in self.subscriptions.expire(now) {
             self.others.unfollow(&room);
             self.introduced.remove(&room);
@@ -258,7 +259,8 @@ impl PresenceCore {
             false => (None, None),
         };
         let joined = self.joined.values().copied().min();
-        [asks, own, joined, self.subscriptions.next_expiry()].into_iter().flatten().min()
+        let (show, expiry) = (self.others.next_show(), self.subscriptions.next_expiry());
+        [asks, own, joined, show, expiry].into_iter().flatten().min()
     }
 
     // ---- what is to be done

@@ -6,7 +6,7 @@
 //! version, as they always do.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ops::Bound::{Excluded, Included, Unbounded},
     sync::Arc,
     time::Duration,
@@ -24,6 +24,8 @@ pub(super) const MAX_PEOPLE: usize = 100_000;
 pub(super) const MAX_CONNECTIONS: usize = 1024;
 /// How long an answer may take until the question is asked again.
 const MAX_WAIT: Duration = Duration::from_secs(1);
+/// The least time until all people of a room are shown again.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 /// The version of a room of which not everything is known.
 const INCOMPLETE: u64 = u64::MAX;
 
@@ -32,6 +34,8 @@ pub(super) struct OthersPeople {
     /// The rooms that this node follows.
     rooms: HashMap<Arc<str>, Followed>,
     nodes: BTreeMap<NodeId, BTreeMap<Arc<str>, Replica>>,
+    /// The rooms that are to be shown as a whole, and when.
+    to_show: BTreeSet<(Duration, Arc<str>)>,
     updates: VecDeque<PresenceUpdate>,
     missing: VecDeque<Missing>,
     /// How many people were left out because there were too many.
@@ -45,6 +49,10 @@ struct Followed {
     connections: usize,
     /// How many of them each person has.
     of_person: HashMap<Arc<str>, usize>,
+    /// When all of them were shown again, as the room came back.
+    shown: Option<Duration>,
+    /// Whether they are to be shown later. Until then, nobody is.
+    is_hidden: bool,
 }
 
 /// Something is missing of a node's people in a room. It has to be asked for them.
@@ -71,14 +79,44 @@ struct Replica {
 impl OthersPeople {
     // ---- the rooms that this node follows
 
-    /// Begins to follow a room, or shows again what is known of it.
-    pub(super) fn follow(&mut self, room: &Arc<str>) {
-        self.rooms.entry(room.clone()).or_default();
+    /// Begins to follow a room, or shows again what is known of it: at once, but not if that was done a moment ago. A watcher
+    /// that comes and goes costs nothing, however many people there are.
+    pub(super) fn follow(&mut self, room: &Arc<str>, now: Duration) {
+        let followed = self.rooms.entry(room.clone()).or_default();
+        let due = followed.shown.map_or(now, |shown| shown + SHOW_INTERVAL);
+        if due <= now {
+            return self.show(room, now);
+        }
+        followed.is_hidden = true;
+        self.to_show.insert((due, room.clone()));
+    }
+
+    /// Shows the rooms that are due.
+    pub(super) fn show_due(&mut self, now: Duration) {
+        while self.next_show().is_some_and(|due| due <= now)
+            && let Some((_, room)) = self.to_show.pop_first()
+        {
+            if self.rooms.get(&room).is_some_and(|followed| followed.is_hidden) {
+                self.show(&room, now);
+            }
+        }
+    }
+
+    /// Returns when the next room is due to be shown.
+    pub(super) fn next_show(&self) -> Option<Duration> {
+        self.to_show.first().map(|(due, _)| *due)
+    }
+
+    /// Shows all that is known of a room.
+    fn show(&mut self, room: &Arc<str>, now: Duration) {
+        let Some(followed) = self.rooms.get_mut(room) else { return };
+        followed.is_hidden = false;
         for (node, replicas) in &self.nodes {
             let Some(replica) = replicas.get(room).filter(|replica| !replica.people.is_empty())
             else {
                 continue;
             };
+            followed.shown = Some(now);
             let all = replica.people.iter().map(|(id, present)| (*id, Some(present.clone())));
             let changes = all.collect();
             self.updates.push_back(PresenceUpdate { room: room.clone(), node: *node, changes });
@@ -275,7 +313,7 @@ impl OthersPeople {
                 applied.push((id, present));
             }
         }
-        if !applied.is_empty() {
+        if !applied.is_empty() && !followed.is_hidden {
             let update = PresenceUpdate { room: room.clone(), node, changes: applied };
             self.updates.push_back(update);
         }

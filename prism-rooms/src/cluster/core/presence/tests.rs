@@ -270,3 +270,32 @@ fn a_room_that_comes_back_is_shown_again_and_one_that_does_not_is_forgotten() {
     assert!(one.shown().is_empty());
     assert_eq!(channels(&one.publish()), ["p:s:tea"], "it asks");
 }
+
+#[test]
+fn a_room_that_comes_back_again_and_again_is_shown_once_a_second() {
+    let (mut one, mut two) = two();
+    two.put("s:tea", 5, "1");
+    two.publish_to(&mut one);
+    one.shown();
+    let come_back = |one: &mut Node| {
+        one.core.handle_room(&"s:tea".into(), false, one.now);
+        one.core.handle_room(&"s:tea".into(), true, one.now);
+    };
+    come_back(&mut one);
+    assert_eq!(one.shown(), ["+5"]);
+    let began = one.now;
+    for _ in 0..10 {
+        come_back(&mut one);
+    }
+    two.put("s:tea", 6, "1");
+    two.remove("s:tea", 5);
+    two.publish_to(&mut one);
+    assert!(one.shown().is_empty());
+    assert_eq!(one.core.next_deadline(true), Some(began + SECOND));
+    one.now = began + SECOND;
+    one.publish();
+    assert_eq!(one.shown(), ["+6"]);
+    two.put("s:tea", 7, "1");
+    two.publish_to(&mut one);
+    assert_eq!(one.shown(), ["+7"]);
+}
