@@ -39,7 +39,8 @@ const WINDOW: usize = 256;
 /// The most bytes that a session has at a time, except for one copy.
 const WINDOW_BYTES: usize = 256 << 10;
 /// How many envelopes about presence wait until there is no room for more, and how many bytes. What there is no room for is
-/// gathered elsewhere, where it takes up no more for each person. So presence does not push out messages.
+/// gathered elsewhere, where it takes up no more for each person. If the outbox is half full of whatever, there is no room
+/// either: so presence does not push out messages.
 const MAX_PRESENCE: usize = 256;
 const MAX_PRESENCE_BYTES: usize = 128 << 10;
 /// The most heartbeats at a time, if very many rooms are to be mentioned.
@@ -191,8 +192,9 @@ impl Outbox {
         self.push(Stamp::next().number, Contents::Presence(presence), now);
     }
 
-    pub(crate) const fn has_room_for_presence(&self) -> bool {
-        self.presence < MAX_PRESENCE && self.presence_bytes < MAX_PRESENCE_BYTES
+    pub(crate) fn has_room_for_presence(&self) -> bool {
+        let is_half_full = self.entries.len() >= MAX_ENVELOPES / 2 || self.bytes >= MAX_BYTES / 2;
+        !is_half_full && self.presence < MAX_PRESENCE && self.presence_bytes < MAX_PRESENCE_BYTES
     }
 
     /// Adds a goodbye, after which nothing is accepted.

@@ -41,9 +41,14 @@ impl Contents {
         matches!(self, Self::Presence(_))
     }
 
-    /// Heartbeats and goodbyes may not. There are few, and a node that is busy, but alive, must not miss its own.
+    /// Heartbeats and goodbyes may not. There are few, and a node that is busy, but alive, must not miss its own. Nor may
+    /// changes of presence: for each that is missing, others ask for everybody in its room.
     pub(super) const fn may_be_dropped(&self) -> bool {
-        !matches!(self, Self::Heartbeat { .. } | Self::Goodbye)
+        match self {
+            Self::Heartbeat { .. } | Self::Goodbye => false,
+            Self::Presence(presence) => !presence.outlives_session,
+            Self::Broadcast { .. } | Self::Question { .. } | Self::Answer { .. } => true,
+        }
     }
 
     pub(super) const fn outlives_a_session(&self) -> bool {

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     backplane::command::Channel,
     cluster::{
-        envelope::{Body, Broadcast, Envelope, Targets},
+        core::presence::PresenceToPublish,
+        envelope::{Body, Broadcast, Envelope, Targets, presence::EncodedPresence},
         node_id::node_id,
     },
 };
@@ -106,6 +107,27 @@ fn each_copy_counts_for_what_a_session_has_at_a_time() {
     channels.dedup();
     assert_eq!(channels.len(), MAX_ROOMS);
     assert_eq!((outbox.bytes, outbox.unconfirmed, outbox.unconfirmed_bytes), (0, 0, 0));
+}
+
+#[test]
+fn changes_of_presence_are_not_dropped_but_wait_elsewhere_if_the_outbox_is_half_full() {
+    let presence = |outlives_session| PresenceToPublish {
+        channel: Channel::All,
+        body: EncodedPresence { kind: 8, bytes: vec![7] },
+        outlives_session,
+    };
+    let mut outbox = Outbox::new(node_id(1));
+    outbox.push_presence(presence(true), NOW);
+    outbox.push_presence(presence(false), NOW);
+    outbox.drop_old(NOW + 2 * MAX_AGE);
+    assert_eq!(take(&mut outbox, NOW + 2 * MAX_AGE).len(), 1);
+    push(&mut outbox, MAX_ENVELOPES / 2 - 2, 1);
+    assert!(outbox.has_room_for_presence());
+    push(&mut outbox, 1, 1);
+    assert!(!outbox.has_room_for_presence());
+    let mut outbox = Outbox::new(node_id(1));
+    push(&mut outbox, MAX_BYTES / 2 / MAX_PAYLOAD, MAX_PAYLOAD);
+    assert!(!outbox.has_room_for_presence());
 }
 
 #[test]
