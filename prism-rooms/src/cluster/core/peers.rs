@@ -23,8 +23,8 @@ pub(super) struct Peer {
     has_said_goodbye: bool,
     /// When something of it last arrived.
     heard: Duration,
-    /// Whether it was given more time since.
-    is_excused: bool,
+    /// How often it was given more time since.
+    excused: u8,
     /// The number of the last envelope that arrived.
     number: u64,
     /// The number of the last heartbeat that arrived, and after how many arrivals of all nodes that was.
@@ -62,7 +62,7 @@ impl Peers {
         now: Duration,
     ) -> Heard {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
-            (peer.number, peer.heard, peer.is_excused) = (number, now, false);
+            (peer.number, peer.heard, peer.excused) = (number, now, 0);
             let joined = may_join && !peer.is_present;
             peer.is_present |= may_join;
             return Heard::New { joined };
@@ -74,7 +74,7 @@ impl Peers {
             is_present: may_join,
             has_said_goodbye: false,
             heard: now,
-            is_excused: false,
+            excused: 0,
             number,
             heartbeat: (0, 0),
             everyone: None,
@@ -123,20 +123,20 @@ impl Peers {
         self.present().map(|(_, peer)| peer.heard).min()
     }
 
-    /// Gives every node that is present the time to be heard: none counts as silent since before `now`.
-    pub(super) fn excuse(&mut self, now: Duration) {
+    /// Gives every node that is present time to be heard in a new session: it counts as heard `now`. A node that is silent in
+    /// the next session, too, counts as heard at `moment`, and gets no more time after that: sessions may stay short.
+    pub(super) fn excuse(&mut self, moment: Duration, now: Duration) {
+        let times = [now, moment];
         for peer in self.by_origin.values_mut().filter(|peer| peer.is_present) {
-            peer.heard = peer.heard.max(now);
+            let heard = times.get(usize::from(peer.excused)).unwrap_or(&peer.heard);
+            (peer.heard, peer.excused) = (peer.heard.max(*heard), peer.excused.saturating_add(1));
         }
     }
 
-    /// Gives nodes that are present more time: they count as silent since `moment`. A node that is not heard gets this only
-    /// once. Otherwise, it would never count as gone while the backplane is slow.
+    /// Gives nodes that are present more time, once while they are not heard: the backplane may stay slow.
     pub(super) fn excuse_once(&mut self, moment: Duration) {
-        for peer in self.by_origin.values_mut().filter(|peer| peer.is_present) {
-            if !mem::replace(&mut peer.is_excused, true) {
-                peer.heard = peer.heard.max(moment);
-            }
+        for peer in self.by_origin.values_mut().filter(|it| it.is_present && it.excused == 0) {
+            (peer.excused, peer.heard) = (1, peer.heard.max(moment));
         }
     }
 
@@ -359,7 +359,7 @@ mod tests {
         peers.hear(node_id(7), 5, true, NOW);
         peers.hear(node_id(8), 5, true, NOW);
         peers.leave(node_id(7));
-        peers.excuse(NOW + REMEMBERED);
+        peers.excuse(NOW, NOW + REMEMBERED);
         peers.forget_old(NOW + REMEMBERED + Duration::from_secs(1));
         assert!(peers.get_mut(node_id(7)).is_none() && peers.get_mut(node_id(8)).is_some());
     }

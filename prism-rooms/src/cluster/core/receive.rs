@@ -69,12 +69,13 @@ impl Core {
 
     fn handle_echo(&mut self, number: u64, now: Duration) {
         let Some(echo) = self.health.echo(number, now) else { return };
+        let moment = now.saturating_sub(MAX_SILENCE - GRACE);
         if echo.is_first {
             self.events.push_back(ClusterEvent::Connected);
             // What the others have said in the meantime was not heard.
-            self.peers.excuse(now);
+            self.peers.excuse(moment, now);
         } else if echo.was_slow {
-            self.peers.excuse_once(now.saturating_sub(MAX_SILENCE - GRACE));
+            self.peers.excuse_once(moment);
         }
         if let Some(long_ago) = now.checked_sub(MAX_SILENCE) {
             self.consider_gone(self.peers.silent_since(long_ago), now);

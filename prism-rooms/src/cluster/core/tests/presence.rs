@@ -61,6 +61,23 @@ fn nobody_is_judged_while_this_node_is_ill_itself() {
 }
 
 #[test]
+fn a_node_that_is_gone_leaves_although_no_session_lasts() {
+    let mut node = Node::with_other();
+    node.other = None;
+    let (silent_since, mut events) = (node.now, Vec::new());
+    while !events.contains(&NodeLeft { node: node_id(2) }) {
+        assert!(node.now < silent_since + 20 * SECOND);
+        events = node.run_for(3 * SECOND / 2);
+        node.lose();
+        while !node.core.wants_session(node.now) {
+            node.now += 10 * MILLISECOND;
+        }
+        node.connect();
+    }
+    assert!(node.now > silent_since + 7 * SECOND);
+}
+
+#[test]
 fn a_slow_backplane_makes_nobody_silent() {
     let mut node = Node::with_other();
     (node.echoes, node.other) = (false, None);
