@@ -47,13 +47,13 @@ use self::{
 };
 
 /// How long a node that joins has to say of itself where it has people, until it is asked for all rooms.
-const INTRODUCTION: Duration = Duration::from_millis(250);
+const INTRODUCTION: Duration = Duration::from_secs(1);
 /// The most rooms that are followed at a time by asking their followers. If there are more, all nodes are asked at once.
 const MAX_FOLLOWED_ALONE: usize = 16;
 
 pub(super) struct PresenceCore {
     origin: NodeId,
-    /// Whether the application uses it at all.
+    /// Whether the application uses it at all, here or at another node.
     is_used: bool,
     subscriptions: Subscriptions,
     own: OwnPeople,
@@ -64,6 +64,8 @@ pub(super) struct PresenceCore {
     introduced: HashSet<Arc<str>>,
     /// The nodes that have joined and have not said where they have people, and when they are asked.
     joined: BTreeMap<NodeId, Duration>,
+    /// Whether an answer comes before the next change. They take turns.
+    is_answers_turn: bool,
     /// Whether the versions are to be published.
     says_versions: bool,
     /// Whether the outbox has enough of it.
@@ -93,6 +95,7 @@ impl PresenceCore {
             answers: Answers::default(),
             introduced: HashSet::new(),
             joined: BTreeMap::new(),
+            is_answers_turn: false,
             says_versions: false,
             is_blocked: false,
             misses_answers: false,
@@ -193,6 +196,7 @@ impl PresenceCore {
 
     /// Handles what a node that is there has published.
     pub(super) fn handle_body(&mut self, node: NodeId, body: &PresenceBody<'_>, now: Duration) {
+        self.is_used = true; // the others expect that it says of itself where it has people, even if nowhere
         match body {
             PresenceBody::Change(change) => self.others.handle_change(node, change, now),
             PresenceBody::People(parts) => {
@@ -237,10 +241,12 @@ impl PresenceCore {
             self.others.unfollow(&room);
             self.introduced.remove(&room);
         }
-        while let Some(first) = self.joined.iter().find(|(_, at)| **at <= now) {
-            let node = *first.0;
+        let due = |joined: &BTreeMap<NodeId, Duration>| {
+            joined.iter().map(|(node, at)| (*node, *at)).find(|(_, at)| *at <= now)
+        };
+        while let Some((node, at)) = due(&self.joined) {
             self.joined.remove(&node);
-            for room in self.others.rooms() {
+            for room in self.others.not_asked_since(at.saturating_sub(INTRODUCTION)) {
                 self.asks.ask(Asked::Node(node), room.clone(), now);
             }
         }
@@ -282,8 +288,17 @@ impl PresenceCore {
         if mem::take(&mut self.says_versions) {
             return Some(PresenceToPublish::once(Channel::All, self.own.next_versions()));
         }
-        if let Some((asked, rooms)) = self.asks.next(now) {
-            return Some(self.question(asked, &rooms, now));
+        while let Some((asked, mut rooms)) = self.asks.next(now) {
+            rooms.retain(|room| self.others.follows(room)); // as long as they wait, that may end
+            if !rooms.is_empty() {
+                return Some(self.question(asked, &rooms, now));
+            }
+        }
+        self.is_answers_turn = !self.is_answers_turn;
+        if self.is_answers_turn
+            && let Some(answer) = self.next_answer()
+        {
+            return Some(answer);
         }
         if let Some((room, change)) = self.own.next_change(now) {
             return Some(PresenceToPublish::change(room, change));
@@ -303,6 +318,9 @@ impl PresenceCore {
                 continue;
             }
             let known = self.others.asked(node, room, now);
+            if matches!(asked, Asked::Everyone) {
+                self.others.all_asked(room, now);
+            }
             size += room.len() + 3 + 16 * known.len();
             asked_rooms.push(AskedRoom { room, known });
         }

@@ -51,6 +51,8 @@ struct Followed {
     of_person: HashMap<Arc<str>, usize>,
     /// When all of them were shown again, as the room came back.
     shown: Option<Duration>,
+    /// When all nodes were last asked for its people.
+    asked_all: Option<Duration>,
     /// Whether they are to be shown later. Until then, nobody is.
     is_hidden: bool,
 }
@@ -131,6 +133,24 @@ impl OthersPeople {
         }
     }
 
+    pub(super) fn follows(&self, room: &str) -> bool {
+        self.rooms.contains_key(room)
+    }
+
+    /// Returns the rooms of which not all nodes were asked for the people since then.
+    pub(super) fn not_asked_since(&self, moment: Duration) -> impl Iterator<Item = &Arc<str>> {
+        let is_old =
+            move |followed: &Followed| followed.asked_all.is_none_or(|asked| asked < moment);
+        self.rooms.iter().filter(move |(_, followed)| is_old(followed)).map(|(room, _)| room)
+    }
+
+    /// Records that all nodes are asked for the people in a room.
+    pub(super) fn all_asked(&mut self, room: &str, now: Duration) {
+        if let Some(followed) = self.rooms.get_mut(room) {
+            followed.asked_all = Some(now);
+        }
+    }
+
     /// Returns the rooms that this node follows.
     pub(super) fn rooms(&self) -> impl Iterator<Item = &Arc<str>> {
         self.rooms.keys()
@@ -152,6 +172,9 @@ impl OthersPeople {
             return self.miss(node, room, now);
         }
         replica.version = change.to;
+        if replica.next.is_none() {
+            replica.asked = None; // nothing is missing
+        }
         let put = change.put.iter().map(|person| (person.id, Some(Present::from(*person))));
         let gone = change.gone.iter().map(|id| (*id, None));
         self.apply(node, &room, gone.chain(put).collect());
@@ -236,7 +259,9 @@ impl OthersPeople {
             if node.is_none_or(|node| node == *origin)
                 && let Some(replica) = replicas.get_mut(room)
             {
-                replica.asked = Some(now);
+                if node.is_some() {
+                    replica.asked = Some(now); // it answers; of all nodes, only those do that know more
+                }
                 let is_complete = replica.next.is_none() && replica.refused.is_none();
                 let version = if is_complete { replica.version } else { INCOMPLETE };
                 known.push((*origin, version));

@@ -299,3 +299,73 @@ fn a_room_that_comes_back_again_and_again_is_shown_once_a_second() {
     two.publish_to(&mut one);
     assert_eq!(one.shown(), ["+7"]);
 }
+
+#[test]
+fn a_node_that_had_nothing_to_answer_is_asked_alone_for_what_is_lost_later() {
+    let (mut one, mut two) = two();
+    two.put("s:tea", 5, "1");
+    two.publish_to(&mut one);
+    one.core.session_ended();
+    one.core.session_started();
+    one.subscribe();
+    one.publish_to(&mut two);
+    assert!(two.publish().is_empty(), "its version is known");
+    one.now += 2 * SECOND;
+    two.put("s:tea", 6, "1");
+    two.publish(); // it is lost
+    two.put("s:tea", 7, "1");
+    two.publish_to(&mut one);
+    assert_eq!(channels(&one.publish()), [Channel::Node(two.id).to_string()]);
+    assert!(!one.core.misses_answers());
+}
+
+#[test]
+fn a_node_that_joins_is_not_asked_for_what_all_were_asked_since() {
+    let (mut one, two) = two();
+    one.core.session_ended();
+    one.core.session_started();
+    one.core.node_joined(two.id, one.now);
+    one.subscribe();
+    assert_eq!(channels(&one.publish()), ["all"]);
+    one.now += SECOND;
+    assert!(one.publish().is_empty());
+}
+
+#[test]
+fn a_node_without_people_says_so_once_it_hears_of_presence() {
+    let (mut one, mut two) = (Node::new(1), Node::new(2));
+    one.core.heartbeat_sent();
+    assert!(one.publish().is_empty(), "nobody uses presence");
+    two.put("s:tea", 5, "1");
+    two.publish_to(&mut one);
+    one.core.heartbeat_sent();
+    assert_eq!(channels(&one.publish()), ["all"]);
+}
+
+#[test]
+fn rooms_that_are_not_followed_any_more_are_not_asked_for() {
+    let (mut one, two) = two();
+    one.core.handle_room(&"s:tea".into(), false, one.now);
+    one.now += 4 * SECOND;
+    one.core.node_joined(two.id, one.now);
+    one.now += SECOND;
+    one.core.handle_timeout(one.now);
+    one.now += SECOND;
+    assert!(one.publish().is_empty());
+}
+
+#[test]
+fn answers_and_changes_take_turns() {
+    let (mut one, mut two) = (Node::new(1), Node::new(2));
+    two.put("s:tea", 5, "1");
+    two.publish();
+    one.watch("s:tea");
+    for n in 0..10 {
+        two.put(&format!("s:{n}"), 1, "1");
+    }
+    one.publish_to(&mut two);
+    let published = channels(&two.publish());
+    let answer = Channel::Node(one.id).to_string();
+    let at = published.iter().position(|channel| *channel == answer);
+    assert!(at.is_some_and(|at| at <= 1), "{published:?}");
+}
