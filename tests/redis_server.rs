@@ -37,6 +37,8 @@ pub struct RedisServer {
     program: PathBuf,
     arguments: Vec<String>,
     port: u16,
+    /// Used if the arguments have a certificate.
+    tls_port: u16,
     folder: PathBuf,
     process: Option<Subprocess>,
 }
@@ -76,10 +78,10 @@ impl RedisServer {
         let folder = env::temp_dir().join(format!("prism-redis-{}-{number}", process::id()));
         fs::create_dir(&folder).expect("a folder of its own");
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let mut server = Self { program, arguments, port: 0, folder, process: None };
+        let mut server = Self { program, arguments, port: 0, tls_port: 0, folder, process: None };
         for _ in 0..20 {
-            server.port = free_port();
-            if server.try_start() {
+            (server.port, server.tls_port) = (free_port(), free_port());
+            if server.port != server.tls_port && server.try_start() {
                 return server;
             }
         }
@@ -91,6 +93,9 @@ impl RedisServer {
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"]);
         command.arg(&self.folder).args(&self.arguments);
+        if self.arguments.iter().any(|argument| argument == "--tls-cert-file") {
+            command.args(["--tls-port", &self.tls_port.to_string()]);
+        }
         let process = Subprocess::start(&mut command);
         while let Ok(line) = process.next_line() {
             if line.contains("Ready to accept connections") {
@@ -138,6 +143,12 @@ impl RedisServer {
     #[must_use]
     pub fn url(&self, login: &str) -> String {
         format!("redis://{login}{}/", self.address())
+    }
+
+    /// Returns the server's URL for TLS, if its arguments have a certificate.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}/", self.tls_port)
     }
 
     /// Sends a command to the server, as the user `default`, and returns its reply: one line for each value.

@@ -25,6 +25,10 @@ impl<N: Network> Endpoint<N> {
     /// Opens a connection, and logs in. `limit` is for TCP.
     pub(crate) async fn open(&self, purpose: Purpose, limit: Duration) -> Result<Connection, Lost> {
         let Target { address, login, .. } = &self.target;
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() && !self.target.is_secure {
+            return Err(Lost::NotTls);
+        }
         let stream = address.connect(&self.runtime, limit).await.map_err(Lost::Unreachable)?;
         #[cfg(feature = "tls")]
         if self.target.is_secure {

@@ -11,6 +11,9 @@ pub(crate) enum Lost {
     Unreachable(io::Error),
     #[cfg(feature = "tls")]
     Tls(prism_driver::ConnectError),
+    /// TLS is configured, but the URL does not ask for it.
+    #[cfg(feature = "tls")]
+    NotTls,
     /// Opening the connections took too long.
     TimedOut,
     /// There is no such command: the server is too old.
@@ -77,6 +80,10 @@ impl fmt::Display for Lost {
             Self::Unreachable(error) => write!(f, "Redis cannot be reached: {error}"),
             #[cfg(feature = "tls")]
             Self::Tls(error) => fmt::Display::fmt(error, f),
+            #[cfg(feature = "tls")]
+            Self::NotTls => f.write_str(
+                "Redis::tls is set, but the URL begins with \"redis://\"; expected \"rediss://\"",
+            ),
             Self::TimedOut => f.write_str("Redis did not answer in time"),
             Self::TooOld => {
                 f.write_str("the server does not know HELLO; expected Redis 6 or later, or Valkey")

@@ -48,12 +48,12 @@ impl<N: Network> Redis<N> {
         self
     }
 
-    /// Sets which certificates are trusted for `rediss://`, and the certificate of this program. By default, those are
-    /// trusted that the operating system trusts.
+    /// Sets which certificates are trusted for `rediss://`, and the certificate of this program. By default, trusts the
+    /// operating system's certificates. With `redis://`, no connection is opened: it would not be encrypted.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, tls: prism_driver::tls::TlsClient) -> Self {
-        self.endpoint.tls = Some(tls);
+    pub fn tls(mut self, tls: impl Into<prism_driver::tls::TlsClient>) -> Self {
+        self.endpoint.tls = Some(tls.into());
         self
     }
 }

@@ -16,12 +16,7 @@ pub(crate) async fn messages_are_encrypted<N: Net>(program: PathBuf) {
     let ca = authority.file();
     let [certificate, key, ca_file] =
         [&certificate, &key, &ca].map(|path| path.to_str().expect("a path"));
-    let tls_port =
-        (32_000..32_700).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    let tls_port = tls_port.expect("a free port");
     let arguments = [
-        "--tls-port",
-        &tls_port.to_string(),
         "--tls-cert-file",
         certificate,
         "--tls-key-file",
@@ -31,8 +26,8 @@ pub(crate) async fn messages_are_encrypted<N: Net>(program: PathBuf) {
         "--tls-auth-clients",
         "no",
     ];
-    let _redis = RedisServer::start(program, &arguments);
-    let url = format!("rediss://127.0.0.1:{tls_port}");
+    let redis = RedisServer::start(program, &arguments);
+    let url = redis.tls_url();
     let trusting = || {
         let tls = TlsClient::trusting_pem_file(&ca).expect("an authority");
         redis_at::<N>(&url).tls(tls)
@@ -49,4 +44,9 @@ pub(crate) async fn messages_are_encrypted<N: Net>(program: PathBuf) {
     let node = Node::start::<N>(redis_at::<N>(&url).tls(other)).await;
     let reason = node.connect_failed().await;
     assert!(reason.contains("127.0.0.1") && reason.contains("trust"), "{reason}");
+
+    let tls = TlsClient::trusting_pem_file(&ca).expect("an authority");
+    let node = Node::start::<N>(redis_at::<N>(&redis.url("")).tls(tls)).await;
+    let reason = node.connect_failed().await;
+    assert!(reason.contains("expected \"rediss://\""), "{reason}");
 }
