@@ -1,4 +1,4 @@
-//! [`Connection`]: a connection to Redis, which is logged in: bytes out, frames in.
+//! [`Connection`]: a connection to Redis: bytes out, frames in.
 
 use std::{
     future::poll_fn,
@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 use prism_driver::Transport;
 
@@ -15,7 +15,6 @@ use crate::{
     command,
     error::{Lost, Purpose},
     resp::{Decoder, Frame, Scalars},
-    url::Login,
 };
 
 /// How many bytes are read in a turn. They are passed on before more are read, so they bound what waits in memory;
@@ -30,7 +29,8 @@ const KEPT_BUFFER: usize = 256 << 10;
 
 pub(crate) struct Connection {
     stream: Box<dyn Transport>,
-    purpose: Purpose,
+    /// None while others may still fail to open: which one fails first is chance.
+    purpose: Option<Purpose>,
     decoder: Decoder,
     /// What has just been read.
     chunk: Box<[u8]>,
@@ -42,52 +42,33 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Logs in, and checks that the server is a master.
-    pub(crate) async fn open(
-        stream: impl Transport,
-        purpose: Purpose,
-        login: Option<&Login>,
-    ) -> Result<Self, Lost> {
-        let mut opened = Self {
+    pub(crate) fn new(stream: impl Transport) -> Self {
+        Self {
             stream: Box::new(stream),
-            purpose,
+            purpose: None,
             decoder: Decoder::default(),
             chunk: vec![0; MAX_READ].into(),
             out: BytesMut::new(),
             wants_flush: false,
             turn: 0,
-        };
-        let name = match purpose {
-            Purpose::Publish => "prism-publish",
-            Purpose::Subscribe => "prism-subscribe",
-        };
-        let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
-        if let Some(Login { user, password }) = login {
-            hello.extend([b"AUTH", user.as_bytes(), password.as_bytes()]);
         }
-        hello.extend([b"SETNAME".as_slice(), name.as_bytes()]);
-        opened.push(&hello);
-        opened.push(&[b"ROLE"]);
-        let secret = login.map(|login| &*login.password);
-        opened.reply("HELLO", secret).await?;
-        check_role(&opened.reply("ROLE", None).await?)?;
-        Ok(opened)
     }
 
-    /// Waits for the reply to a command, which is written first.
-    async fn reply(
-        &mut self,
-        command: &'static str,
-        secret: Option<&str>,
-    ) -> Result<Scalars, Lost> {
+    /// Lets errors say what the connection is for.
+    pub(crate) const fn set_purpose(&mut self, purpose: Purpose) {
+        self.purpose = Some(purpose);
+    }
+
+    /// Waits for the reply to the oldest command, all of which are written first. The inner error is what Redis says.
+    pub(crate) async fn reply(&mut self) -> Result<Result<Scalars, Bytes>, Lost> {
         let frame = poll_fn(|cx| {
             self.start_turn();
             self.write(cx)?;
             self.poll_frame(cx)
         });
         match frame.await? {
-            Frame::Reply(scalars) => Ok(scalars),
-            Frame::Error(why) => Err(Lost::refused(command, &why, secret)),
+            Frame::Reply(scalars) => Ok(Ok(scalars)),
+            Frame::Error(why) => Ok(Err(why)),
             Frame::Push([kind, ..]) => Err(Lost::unexpected(&kind)),
         }
     }
@@ -160,9 +141,4 @@ impl Connection {
             }
         }
     }
-}
-
-/// Checks the reply to `ROLE`. What is published on a replica does not reach the clients of its master.
-pub(crate) fn check_role([role, ..]: &Scalars) -> Result<(), Lost> {
-    if role == "master" { Ok(()) } else { Err(Lost::not_master(role)) }
 }

@@ -6,11 +6,7 @@ use prism_driver::Network;
 #[cfg(feature = "tls")]
 use prism_driver::tls::TlsClient;
 
-use crate::{
-    connection::Connection,
-    error::{Lost, Purpose},
-    url::Target,
-};
+use crate::{connection::Connection, error::Lost, url::Target};
 
 #[derive(Clone)]
 pub(crate) struct Endpoint<N> {
@@ -22,9 +18,9 @@ pub(crate) struct Endpoint<N> {
 }
 
 impl<N: Network> Endpoint<N> {
-    /// Opens a connection, and logs in. `limit` is for TCP.
-    pub(crate) async fn open(&self, purpose: Purpose, limit: Duration) -> Result<Connection, Lost> {
-        let Target { address, login, .. } = &self.target;
+    /// Opens a connection. `limit` is for TCP.
+    pub(crate) async fn open(&self, limit: Duration) -> Result<Connection, Lost> {
+        let address = &self.target.address;
         #[cfg(feature = "tls")]
         if self.tls.is_some() && !self.target.is_secure {
             return Err(Lost::NotTls);
@@ -35,8 +31,8 @@ impl<N: Network> Endpoint<N> {
             let tls = self.tls.clone().map_or_else(TlsClient::trusting_platform, Ok);
             let tls = tls.map_err(|error| Lost::Tls(error.into()))?;
             let stream = address.secure(&tls, stream).await.map_err(Lost::Tls)?;
-            return Connection::open(stream, purpose, login.as_ref()).await;
+            return Ok(Connection::new(stream));
         }
-        Connection::open(stream, purpose, login.as_ref()).await
+        Ok(Connection::new(stream))
     }
 }

@@ -26,8 +26,8 @@ pub(crate) enum Lost {
     /// The server has this role.
     NotMaster(String),
     /// Redis has closed one of the connections.
-    Closed(Purpose),
-    Io(Purpose, io::Error),
+    Closed(Option<Purpose>),
+    Io(Option<Purpose>, io::Error),
     Malformed(Malformed),
     /// A reply that was not expected, or a message for somebody else.
     Unexpected(String),
@@ -92,20 +92,22 @@ impl fmt::Display for Lost {
             Self::NotMaster(role) => {
                 write!(f, "the server's role is {role:?}; expected \"master\"")
             }
-            Self::Closed(purpose) => write!(f, "Redis closed the connection that {purpose}"),
-            Self::Io(purpose, error) => write!(f, "the connection that {purpose} failed: {error}"),
+            Self::Closed(purpose) => write!(f, "Redis closed the connection{}", which(*purpose)),
+            Self::Io(purpose, error) => {
+                write!(f, "the connection{} failed: {error}", which(*purpose))
+            }
             Self::Malformed(error) => write!(f, "Redis sent what is not understood: {error}"),
             Self::Unexpected(what) => write!(f, "Redis sent {what:?}, which was not expected"),
         }
     }
 }
 
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Publish => "publishes",
-            Self::Subscribe => "listens",
-        })
+/// Tells the connections apart, if that is known.
+const fn which(purpose: Option<Purpose>) -> &'static str {
+    match purpose {
+        None => "",
+        Some(Purpose::Publish) => " that publishes",
+        Some(Purpose::Subscribe) => " that listens",
     }
 }
 

@@ -13,13 +13,16 @@ use prism_rooms::{Channel, Session, Ticket};
 
 use crate::{
     command,
-    connection::{Connection, check_role},
-    error::Lost,
+    connection::Connection,
+    error::{Lost, Purpose},
+    login::check_role,
     resp::Frame,
 };
 
 pub(crate) struct Pipeline {
     connection: Connection,
+    /// Whether the server says what its role is.
+    has_roles: bool,
     unanswered: VecDeque<Asked>,
     /// Whether one of those is the role.
     awaits_role: bool,
@@ -48,13 +51,20 @@ enum Asked {
 }
 
 impl Pipeline {
-    pub(crate) const fn new(connection: Connection) -> Self {
+    /// Creates the pipeline of a connection that is logged in.
+    pub(crate) const fn new(connection: Connection, has_roles: bool) -> Self {
         Self {
             connection,
+            has_roles,
             unanswered: VecDeque::new(),
             awaits_role: false,
             subscribed: Subscribed::No,
         }
+    }
+
+    /// Lets errors say what the connection is for.
+    pub(crate) const fn set_purpose(&mut self, purpose: Purpose) {
+        self.connection.set_purpose(purpose);
     }
 
     pub(crate) fn publish(
@@ -82,9 +92,9 @@ impl Pipeline {
         self.unanswered.push_back(Asked::Unsubscribe { unconfirmed: channels.len() });
     }
 
-    /// Asks whether the server is still a master, unless it has not answered that yet.
+    /// Asks whether the server is still a master, unless it does not say so, or has not answered that yet.
     pub(crate) fn ask_role(&mut self) {
-        if !self.awaits_role {
+        if self.has_roles && !self.awaits_role {
             self.awaits_role = true;
             self.connection.push(&[b"ROLE"]);
             self.unanswered.push_back(Asked::Role);

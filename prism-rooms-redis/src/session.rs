@@ -15,6 +15,7 @@ use prism_rooms::{Append, Command, Read, Session};
 use crate::{
     endpoint::Endpoint,
     error::{Lost, Purpose},
+    login::log_in,
     pipeline::Pipeline,
 };
 
@@ -35,14 +36,14 @@ pub(crate) async fn serve<N: Network>(
         endpoint.runtime.sleep(MAX_OPENING).await;
         Err(Lost::TimedOut)
     };
-    let opened = try_zip(
-        endpoint.open(Purpose::Publish, MAX_OPENING),
-        endpoint.open(Purpose::Subscribe, MAX_OPENING),
-    );
-    let (publisher, subscriber) = match or(late, opened).await {
-        Ok((publisher, subscriber)) => (Pipeline::new(publisher), Pipeline::new(subscriber)),
+    // If both are refused, this one says why.
+    let opened = try_zip(open(endpoint, Purpose::Subscribe), open(endpoint, Purpose::Publish));
+    let (mut subscriber, mut publisher) = match or(late, opened).await {
+        Ok(opened) => opened,
         Err(lost) => return lost,
     };
+    subscriber.set_purpose(Purpose::Subscribe);
+    publisher.set_purpose(Purpose::Publish);
     session.connected();
     let serving = Serving {
         endpoint,
@@ -55,6 +56,13 @@ pub(crate) async fn serve<N: Network>(
         held: Vec::new(),
     };
     serving.await
+}
+
+/// Opens a connection, and logs in.
+async fn open<N: Network>(endpoint: &Endpoint<N>, purpose: Purpose) -> Result<Pipeline, Lost> {
+    let mut connection = endpoint.open(MAX_OPENING).await?;
+    let has_roles = log_in(&mut connection, purpose, endpoint.target.login.as_ref()).await?;
+    Ok(Pipeline::new(connection, has_roles))
 }
 
 /// A session whose connections are open. Ready when one of them is lost.

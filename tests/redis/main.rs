@@ -12,7 +12,6 @@ mod node;
 mod outages;
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
-mod strange_servers;
 mod tls;
 
 use std::{path::PathBuf, time::Duration};
@@ -70,12 +69,6 @@ scenarios! {
         thousands_of_rooms_are_subscribed_to_again
         a_server_that_restarts_empty_is_used_again
         a_server_that_stalls_is_noticed;
-    strange_servers:
-        a_server_that_is_too_old_is_named
-        another_protocol_is_refused
-        a_server_that_says_nothing_is_not_waited_for
-        a_message_without_end_is_cut
-        replies_that_were_not_asked_for_are_refused;
 }
 
 // The Valkey that `.ci/install` installs has no TLS.

@@ -1,0 +1,49 @@
+//! [`log_in`]: the first commands of a connection: who it is, and whether the server is a master.
+
+use bytes::Bytes;
+
+use crate::{
+    connection::Connection,
+    error::{Lost, Purpose},
+    resp::Scalars,
+    url::Login,
+};
+
+/// Logs in, and checks that the server is a master. Returns whether the server says what its role is: hosted ones may
+/// not have the command, and let their name lead to the master.
+pub(crate) async fn log_in(
+    connection: &mut Connection,
+    purpose: Purpose,
+    login: Option<&Login>,
+) -> Result<bool, Lost> {
+    let name = match purpose {
+        Purpose::Publish => "prism-publish",
+        Purpose::Subscribe => "prism-subscribe",
+    };
+    let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+    if let Some(Login { user, password }) = login {
+        hello.extend([b"AUTH", user.as_bytes(), password.as_bytes()]);
+    }
+    hello.extend([b"SETNAME".as_slice(), name.as_bytes()]);
+    connection.push(&hello);
+    connection.push(&[b"ROLE"]);
+    let secret = login.map(|login| &*login.password);
+    connection.reply().await?.map_err(|why| Lost::refused("HELLO", &why, secret))?;
+    check_first_role(connection.reply().await?)
+}
+
+/// Checks the first reply to `ROLE`. Returns whether the server has that command.
+fn check_first_role(reply: Result<Scalars, Bytes>) -> Result<bool, Lost> {
+    match reply {
+        Ok(role) => check_role(&role).map(|()| true),
+        // The command takes no arguments, so a general error means that it is not supported. Others have codes of their
+        // own, such as NOPERM and LOADING.
+        Err(why) if why.starts_with(b"ERR ") => Ok(false),
+        Err(why) => Err(Lost::refused("ROLE", &why, None)),
+    }
+}
+
+/// Checks the reply to `ROLE`. What is published on a replica does not reach the clients of its master.
+pub(crate) fn check_role([role, ..]: &Scalars) -> Result<(), Lost> {
+    if role == "master" { Ok(()) } else { Err(Lost::not_master(role)) }
+}

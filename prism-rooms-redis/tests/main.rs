@@ -1,0 +1,4 @@
+//! Servers in memory, on virtual time. (The crate `prism-tests` has the scenarios over real servers.)
+
+mod server;
+mod strange_servers;
