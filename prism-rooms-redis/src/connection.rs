@@ -37,6 +37,8 @@ pub(crate) struct Connection {
     /// What is to be written.
     out: BytesMut,
     wants_flush: bool,
+    /// Why nothing can be written any more.
+    write_error: Option<io::Error>,
     /// How many bytes may still be read in this turn.
     turn: usize,
 }
@@ -50,6 +52,7 @@ impl Connection {
             chunk: vec![0; MAX_READ].into(),
             out: BytesMut::new(),
             wants_flush: false,
+            write_error: None,
             turn: 0,
         }
     }
@@ -61,15 +64,21 @@ impl Connection {
 
     /// Waits for the reply to the oldest command, all of which are written first. The inner error is what Redis says.
     pub(crate) async fn reply(&mut self) -> Result<Result<Scalars, Bytes>, Lost> {
-        let frame = poll_fn(|cx| {
-            self.start_turn();
-            self.write(cx)?;
-            self.poll_frame(cx)
-        });
-        match frame.await? {
-            Frame::Reply(scalars) => Ok(Ok(scalars)),
-            Frame::Error(why) => Ok(Err(why)),
-            Frame::Push([kind, ..]) => Err(Lost::unexpected(&kind)),
+        loop {
+            let frame = poll_fn(|cx| {
+                self.start_turn();
+                self.write(cx);
+                let frame = self.poll_frame(cx);
+                if frame.is_pending() && self.used_up_turn() {
+                    cx.waker().wake_by_ref();
+                }
+                frame
+            });
+            match frame.await? {
+                Frame::Reply(scalars) => return Ok(Ok(scalars)),
+                Frame::Error(why) => return Ok(Err(why)),
+                Frame::Push(_) => {} // no subscription yet, so this is something that Redis tells everyone
+            }
         }
     }
 
@@ -83,11 +92,13 @@ impl Connection {
         &mut self.out
     }
 
-    /// Writes as much as the connection takes.
-    pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Lost> {
-        match self.poll_write(cx) {
-            Poll::Ready(Err(error)) => Err(Lost::Io(self.purpose, error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+    /// Writes as much as the connection takes. If that fails, [`poll_frame`](Self::poll_frame) says so after all that
+    /// Redis has said before: it may have said why.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) {
+        if self.write_error.is_none()
+            && let Poll::Ready(Err(error)) = self.poll_write(cx)
+        {
+            self.write_error = Some(error);
         }
     }
 
@@ -131,14 +142,22 @@ impl Connection {
                 return Poll::Pending;
             }
             let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.chunk[..len]);
-            match ready!(read) {
-                Ok(0) => return Poll::Ready(Err(Lost::Closed(self.purpose))),
-                Ok(count) => {
+            let error = match read {
+                Poll::Ready(Ok(0)) => Lost::Closed(self.purpose),
+                Poll::Ready(Ok(count)) => {
                     self.turn -= count;
                     self.decoder.receive(&self.chunk[..count]);
+                    continue;
                 }
-                Err(error) => return Poll::Ready(Err(Lost::Io(self.purpose, error))),
-            }
+                Poll::Ready(Err(error)) => {
+                    Lost::Io(self.purpose, self.write_error.take().unwrap_or(error))
+                }
+                Poll::Pending => match self.write_error.take() {
+                    Some(error) => Lost::Io(self.purpose, error),
+                    None => return Poll::Pending,
+                },
+            };
+            return Poll::Ready(Err(error));
         }
     }
 }

@@ -108,9 +108,7 @@ impl Pipeline {
 
     /// Writes, and reads as much as belongs to a turn. Ready when the connection is lost.
     pub(crate) fn poll_turn(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<Lost> {
-        if let Err(lost) = self.connection.write(cx) {
-            return Poll::Ready(lost);
-        }
+        self.connection.write(cx);
         self.connection.start_turn();
         loop {
             let frame = ready!(self.connection.poll_frame(cx));
@@ -129,16 +127,18 @@ impl Pipeline {
         match frame {
             Frame::Push([kind, _, payload]) => match &*kind {
                 b"message" => session.received(payload),
-                b"subscribe" | b"unsubscribe" => return self.confirm(&kind, session),
-                _ => return Err(Lost::unexpected(&kind)),
+                b"subscribe" | b"unsubscribe" => self.confirm(&kind, session)?,
+                _ => {} // RESP3 lets servers tell clients what these do not know
             },
-            Frame::Reply(scalars) => match self.unanswered.pop_front() {
-                Some(Asked::Publish(ticket)) => session.done(ticket),
-                Some(Asked::Role) => {
-                    self.awaits_role = false;
-                    check_role(&scalars)?;
+            Frame::Reply(scalars) => match (self.unanswered.pop_front(), &scalars) {
+                (Some(Asked::Publish(ticket)), [count, ..]) if is_number(count) => {
+                    session.done(ticket);
                 }
-                _ => return Err(Lost::unexpected(&scalars[0])),
+                (Some(Asked::Role), role) => {
+                    self.awaits_role = false;
+                    check_role(role)?;
+                }
+                (_, [what, ..]) => return Err(Lost::unexpected(what)),
             },
             Frame::Error(why) => return Err(Lost::refused(self.oldest_command(), &why, None)),
         }
@@ -147,8 +147,9 @@ impl Pipeline {
 
     /// Handles the confirmation of one channel.
     fn confirm(&mut self, kind: &[u8], session: &Session) -> Result<(), Lost> {
-        let Some(Asked::Subscribe { unconfirmed, .. } | Asked::Unsubscribe { unconfirmed }) =
-            self.unanswered.front_mut()
+        let ((Some(Asked::Subscribe { unconfirmed, .. }), b"subscribe")
+        | (Some(Asked::Unsubscribe { unconfirmed }), b"unsubscribe")) =
+            (self.unanswered.front_mut(), kind)
         else {
             return Err(Lost::unexpected(kind));
         };
@@ -172,4 +173,9 @@ impl Pipeline {
             None => "the connection",
         }
     }
+}
+
+/// Returns whether this is what `PUBLISH` returns: how many have received the message.
+fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }

@@ -15,7 +15,7 @@
 
 use std::{fmt, mem, ops::Range};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// The longest frame: several times as long as the longest message of a cluster.
 const MAX_FRAME: usize = 4 << 20;
@@ -47,9 +47,9 @@ pub(crate) enum Malformed {
     Type(u8),
     /// The length of a string, or the number of elements.
     Length,
-    /// A string is longer than it says.
+    /// A line has no type or no carriage return, or a string is not followed by a line break.
     End,
-    /// Arrays in arrays.
+    /// Arrays in arrays, too deep.
     TooDeep,
     TooLong,
 }
@@ -62,10 +62,17 @@ pub(crate) struct Decoder {
     at: usize,
     /// There is no end of a line before this.
     searched: usize,
-    /// How many values are missing in each of the arrays that have begun.
-    open: Vec<u64>,
+    /// The arrays that have begun, and are not complete.
+    open: Vec<Open>,
     scalars: [Range<usize>; KEPT],
     scalar_count: usize,
+}
+
+struct Open {
+    /// How many values are missing, with the array itself.
+    missing: u64,
+    /// Something about the value that follows. It is not part of that, and nothing of it is kept.
+    is_attribute: bool,
 }
 
 /// What a line says, without the bytes that may follow it.
@@ -78,6 +85,8 @@ enum Value {
     String(usize),
     /// So many values follow.
     Values(u64),
+    /// So many values follow, and then the one that they are about.
+    Attribute(u64),
 }
 
 impl Decoder {
@@ -91,7 +100,7 @@ impl Decoder {
         while let Some(end) = self.poll_value()? {
             self.at = end;
             self.searched = end;
-            if self.open.is_empty() {
+            if self.complete_value() {
                 return Ok(Some(self.take_frame()));
             }
         }
@@ -131,15 +140,23 @@ impl Decoder {
                 string_end + 2
             }
             Value::Values(count) => {
-                if self.open.len() == MAX_DEPTH {
-                    return Err(Malformed::TooDeep);
-                }
-                self.open.push(count.saturating_add(1)); // with the array itself, which is complete now
+                self.begin(count, false)?;
+                line_end
+            }
+            Value::Attribute(count) => {
+                self.begin(count, true)?;
                 line_end
             }
         };
-        self.complete_value();
         Ok(Some(end))
+    }
+
+    fn begin(&mut self, count: u64, is_attribute: bool) -> Result<(), Malformed> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(Malformed::TooDeep);
+        }
+        self.open.push(Open { missing: count.saturating_add(1), is_attribute });
+        Ok(())
     }
 
     /// Returns where the line that begins at `at` ends, with its line break; if it has arrived.
@@ -158,21 +175,38 @@ impl Decoder {
 
     /// Keeps a scalar, if it is one of the first.
     fn keep(&mut self, scalar: Range<usize>) {
+        if self.open.iter().any(|open| open.is_attribute) {
+            return;
+        }
         if let Some(kept) = self.scalars.get_mut(self.scalar_count) {
             *kept = scalar;
             self.scalar_count += 1;
         }
     }
 
-    /// Closes the arrays of which this was the last value.
-    fn complete_value(&mut self) {
-        while let Some(missing) = self.open.last_mut() {
-            *missing -= 1;
-            if *missing > 0 {
-                return;
+    /// Closes the arrays of which the value before `at` was the last one. Returns whether the frame is complete.
+    fn complete_value(&mut self) -> bool {
+        while let Some(open) = self.open.last_mut() {
+            open.missing -= 1;
+            if open.missing > 0 {
+                return false;
             }
+            let is_attribute = open.is_attribute;
             self.open.pop();
+            if is_attribute {
+                if self.open.is_empty() {
+                    self.drop_beginning();
+                }
+                return false;
+            }
         }
+        true
+    }
+
+    /// Drops an attribute in front of a frame.
+    fn drop_beginning(&mut self) {
+        self.buffer.advance(mem::take(&mut self.at));
+        self.searched = 0;
     }
 
     /// Takes the frame that ends at `at` out of the buffer.
@@ -203,12 +237,16 @@ fn parse(line: &[u8], is_first: bool) -> Result<Value, Malformed> {
         }),
         b'*' | b'~' => Ok(Value::Values(parse_length(rest)?.unwrap_or(0))),
         b'>' if is_first => Ok(Value::Values(parse_length(rest)?.ok_or(Malformed::Length)?)),
-        b'%' => {
-            let pairs = parse_length(rest)?.ok_or(Malformed::Length)?;
-            Ok(Value::Values(pairs.checked_mul(2).ok_or(Malformed::Length)?))
-        }
+        b'%' => Ok(Value::Values(parse_pairs(rest)?)),
+        b'|' => Ok(Value::Attribute(parse_pairs(rest)?)),
         _ => Err(Malformed::Type(*kind)),
     }
+}
+
+/// Parses a number of pairs, and returns how many values these have.
+fn parse_pairs(digits: &[u8]) -> Result<u64, Malformed> {
+    let pairs = parse_length(digits)?.ok_or(Malformed::Length)?;
+    pairs.checked_mul(2).ok_or(Malformed::Length)
 }
 
 /// Parses a length or a count; `None` for -1, which stands for nothing.
@@ -228,7 +266,7 @@ impl fmt::Display for Malformed {
             Self::Type(byte) => write!(f, "the byte {byte:#04x} begins no value of RESP3"),
             Self::Length => f.write_str("a length is not a number"),
             Self::End => f.write_str("a line or a string does not end as it should"),
-            Self::TooDeep => write!(f, "more than {MAX_DEPTH} arrays in each other"),
+            Self::TooDeep => write!(f, "arrays nested more than {MAX_DEPTH} deep"),
             Self::TooLong => write!(f, "a message of more than {} MiB", MAX_FRAME >> 20),
         }
     }

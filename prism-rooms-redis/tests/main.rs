@@ -2,3 +2,4 @@
 
 mod server;
 mod strange_servers;
+mod turns;

@@ -1,10 +1,12 @@
 //! Servers that are not Redis, or lack commands, or send what they should not.
 
 use std::{
+    io::ErrorKind,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
+use prism_rooms::ClusterEvent;
 use prism_test::Sim;
 
 use crate::server::{Server, node, refused};
@@ -77,4 +79,71 @@ fn a_message_without_end_is_cut() {
 fn replies_that_were_not_asked_for_are_refused() {
     let reason = refused(instead_of("ROLE", b"*3\r\n+master\r\n:0\r\n*0\r\n+surprise\r\n"));
     assert!(reason.ends_with("Redis sent \"surprise\", which was not expected"), "{reason}");
+}
+
+#[test]
+fn pushes_and_attributes_that_are_not_known_are_ignored() {
+    assert!(connects(|words| {
+        let extra = ">2\r\n+tracking\r\n+x\r\n|1\r\n+ttl\r\n:9\r\n";
+        let reply = match words[0] {
+            "HELLO" => "%0\r\n",
+            "ROLE" => "*3\r\n+master\r\n:0\r\n*0\r\n",
+            _ => return None,
+        };
+        Some(format!("{extra}{reply}>1\r\n+invalidate\r\n").into())
+    }));
+}
+
+#[test]
+fn a_reply_to_another_command_is_refused() {
+    for (command, reply, expected) in [
+        ("PUBLISH", "+OK\r\n", "Redis sent \"OK\", which was not expected"),
+        ("SUBSCRIBE", ":1\r\n", "Redis sent \"1\", which was not expected"),
+        (
+            "SUBSCRIBE",
+            ">3\r\n+unsubscribe\r\n+all\r\n:1\r\n",
+            "Redis sent \"unsubscribe\", which was not expected",
+        ),
+    ] {
+        let reason = refused(instead_of(command, reply.as_bytes()));
+        assert!(reason.ends_with(expected), "{reason}");
+    }
+}
+
+/// More than is read in a turn.
+#[test]
+fn a_long_reply_while_connecting_takes_no_time() {
+    let sim = Sim::new();
+    let modules = "+module\r\n".repeat(20_000);
+    Server::start(&sim, move |words| {
+        (words[0] == "HELLO").then(|| format!("*20000\r\n{modules}").into())
+    });
+    let cluster = node(&sim);
+    sim.run(sim.settle());
+    assert!(cluster.counts().connected);
+}
+
+/// Redis says what is wrong, and closes the connection. What is written after that fails.
+#[test]
+fn the_last_words_of_a_server_are_reported() {
+    let sim = Sim::new();
+    Server::start(&sim, |_| None);
+    let cluster = node(&sim);
+    let events = cluster.events();
+    sim.run(async {
+        sim.settle().await;
+        let publisher = sim.last_connection().expect("a connection");
+        publisher.to_server().stall();
+        publisher.to_server().set_capacity(10);
+        cluster.rooms().everyone().send("hello");
+        sim.settle().await;
+        publisher.to_server().fail_next_write(ErrorKind::BrokenPipe);
+        publisher.to_client().insert(b"-ERR Protocol error\r\n");
+        while let Some(event) = events.recv().await {
+            if let ClusterEvent::Disconnected { reason } = event {
+                let expected = "Redis refused PUBLISH: ERR Protocol error";
+                return assert!(reason.ends_with(expected), "{reason}");
+            }
+        }
+    });
 }

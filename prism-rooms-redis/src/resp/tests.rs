@@ -31,6 +31,10 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ("%2\r\n+a\r\n~2\r\n:1\r\n*0\r\n+b\r\n%0\r\n", reply(["a", "1", "b"])),
         (">3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n", push(["subscribe", "x", "1"])),
         (message, push(["message", "p:all", "\r\n$1"])),
+        ("|1\r\n+ttl\r\n:9\r\n+OK\r\n", reply(["OK", "", ""])),
+        ("|0\r\n|1\r\n+a\r\n*1\r\n+b\r\n>2\r\n+c\r\n+d\r\n", push(["c", "d", ""])),
+        ("|1\r\n+a\r\n%0\r\n-ERR b\r\n", Frame::Error("ERR b".into())),
+        ("*2\r\n|1\r\n+a\r\n+b\r\n+c\r\n+d\r\n", reply(["c", "d", ""])),
     ]
 }
 
@@ -73,7 +77,7 @@ fn bytes_that_are_no_frame_are_refused() {
         ("*1234567890123456789\r\n", Malformed::Length),
         (">-1\r\n", Malformed::Length),
         ("*1\r\n>1\r\n", Malformed::Type(b'>')),
-        ("|1\r\n+a\r\n+b\r\n", Malformed::Type(b'|')),
+        ("|-1\r\n", Malformed::Length),
         ("$4194304\r\n", Malformed::TooLong),
         ("$999999999999999999\r\n", Malformed::TooLong),
     ] {
