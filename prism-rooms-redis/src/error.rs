@@ -1,6 +1,6 @@
 //! [`Lost`]: why there is no connection to Redis, or none any more.
 
-use std::{error::Error, fmt, io};
+use std::{fmt, io};
 
 use crate::resp::Malformed;
 
@@ -43,6 +43,9 @@ pub(crate) enum Purpose {
 /// How much is shown of what Redis says.
 const MAX_SHOWN: usize = 200;
 
+/// How many bytes of a password are not shown. Fewer may be part of the text by chance.
+const PART: usize = 8;
+
 impl Lost {
     /// Creates the error for a command that Redis refuses. `secret` is not shown, should Redis repeat it.
     pub(crate) fn refused(command: &'static str, why: &[u8], secret: Option<&str>) -> Self {
@@ -50,11 +53,13 @@ impl Lost {
         if command == "HELLO" && why.starts_with(b"ERR unknown command") {
             return Self::TooOld;
         }
-        let has =
-            |secret: &str| !secret.is_empty() && String::from_utf8_lossy(why).contains(secret);
-        let why = match secret {
-            Some(secret) if has(secret) => "for a reason that contains the password".to_owned(),
-            _ => shown(why),
+        let has_secret =
+            |text: &[u8]| secret.is_some_and(|secret| contains_part(text, secret.as_bytes()));
+        let code = why.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let why = match (has_secret(why), has_secret(code)) {
+            (false, _) => shown(why),
+            (true, false) => shown(code) + ", for a reason that contains the password",
+            (true, true) => "for a reason that contains the password".to_owned(),
         };
         Self::Refused { command, why }
     }
@@ -66,6 +71,14 @@ impl Lost {
     pub(crate) fn unexpected(what: &[u8]) -> Self {
         Self::Unexpected(shown(what))
     }
+}
+
+/// Returns whether what is shown of a text may have a part of the secret in it. Redis shortens what it repeats, and the
+/// text is shortened here.
+fn contains_part(text: &[u8], secret: &[u8]) -> bool {
+    let shown = &text[..text.len().min(MAX_SHOWN * 4 + PART)]; // a character has up to 4 bytes
+    let part = secret.len().clamp(1, PART); // an empty secret has no windows
+    secret.windows(part).any(|part| shown.windows(part.len()).any(|found| found == part))
 }
 
 /// Returns what Redis says as a line of text.
@@ -85,10 +98,19 @@ impl fmt::Display for Lost {
                 "Redis::tls is set, but the URL begins with \"redis://\"; expected \"rediss://\"",
             ),
             Self::TimedOut => f.write_str("Redis did not answer in time"),
-            Self::TooOld => {
-                f.write_str("the server does not know HELLO; expected Redis 6 or later, or Valkey")
+            Self::TooOld => f.write_str(
+                "the server does not know HELLO; expected Redis 6.2.2 or later, or Valkey",
+            ),
+            Self::Refused { command, why } => {
+                write!(f, "Redis refused {command}: {why}")?;
+                // Older versions look at the rights of the user `default` first.
+                if *command == "HELLO" && why.starts_with("NOPERM") {
+                    f.write_str(
+                        "; expected Redis 6.2.2 or later, or a user `default` that may use HELLO",
+                    )?;
+                }
+                Ok(())
             }
-            Self::Refused { command, why } => write!(f, "Redis refused {command}: {why}"),
             Self::NotMaster(role) => {
                 write!(f, "the server's role is {role:?}; expected \"master\"")
             }
@@ -111,17 +133,6 @@ const fn which(purpose: Option<Purpose>) -> &'static str {
     }
 }
 
-impl Error for Lost {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreachable(error) | Self::Io(_, error) => Some(error),
-            #[cfg(feature = "tls")]
-            Self::Tls(error) => error.source(),
-            _ => None,
-        }
-    }
-}
-
 impl From<Malformed> for Lost {
     fn from(error: Malformed) -> Self {
         Self::Malformed(error)
@@ -140,5 +151,21 @@ mod tests {
         let refused = |secret| Lost::refused("HELLO", b"ERR no: secret\r\n", secret).to_string();
         assert!(!refused(Some("secret")).contains("secret"));
         assert_eq!(refused(None), "Redis refused HELLO: ERR no: secret  ");
+    }
+
+    #[test]
+    fn no_part_of_a_long_password_is_shown() {
+        let secret: String = ('a'..='z').cycle().take(300).collect();
+        for repeated in [&secret[..], &secret[..128], &secret[100..], &secret[..8]] {
+            let why = format!("ERR {repeated}");
+            let error = Lost::refused("HELLO", why.as_bytes(), Some(&secret)).to_string();
+            assert_eq!(error, "Redis refused HELLO: ERR, for a reason that contains the password");
+        }
+    }
+
+    #[test]
+    fn a_version_that_checks_the_default_user_is_named() {
+        let error = Lost::refused("HELLO", b"NOPERM no permissions", Some("secret")).to_string();
+        assert!(error.contains("expected Redis 6.2.2 or later"), "{error}");
     }
 }

@@ -31,7 +31,7 @@
 //! }
 //! ```
 //!
-//! It needs Redis 6 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to
+//! It needs Redis 6.2.2 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to
 //! set one up, and what happens when it fails. [What you can rely on in a cluster](prism_rooms::docs::cluster) holds
 //! with it.
 //!

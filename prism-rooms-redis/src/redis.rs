@@ -60,7 +60,10 @@ impl<N: Network> Redis<N> {
 
 impl<N: Network> Backplane for Redis<N> {
     fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
-        Box::pin(async move { session::serve(&self.endpoint, &self.prefix, session).await.into() })
+        Box::pin(async move {
+            let lost = session::serve(&self.endpoint, &self.prefix, session).await;
+            format!("{}: {lost}", self.endpoint.target.address).into()
+        })
     }
 }
 

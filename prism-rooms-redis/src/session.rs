@@ -22,6 +22,9 @@ use crate::{
 /// How long opening both connections may take. The cluster waits for 2 s, and would not say why it does not go on.
 const MAX_OPENING: Duration = Duration::from_millis(1800);
 
+/// How long TCP may take of that: what is wrong is known when the rest is over.
+const MAX_CONNECTING: Duration = Duration::from_millis(1400);
+
 /// How often a server is asked whether it is still a master. A server that has become a replica goes on to accept what
 /// is published, but passes it on to its own clients only.
 const ROLE_INTERVAL: Duration = Duration::from_secs(2);
@@ -60,7 +63,7 @@ pub(crate) async fn serve<N: Network>(
 
 /// Opens a connection, and logs in.
 async fn open<N: Network>(endpoint: &Endpoint<N>, purpose: Purpose) -> Result<Pipeline, Lost> {
-    let mut connection = endpoint.open(MAX_OPENING).await?;
+    let mut connection = endpoint.open(MAX_CONNECTING).await?;
     let has_roles = log_in(&mut connection, purpose, endpoint.target.login.as_ref()).await?;
     Ok(Pipeline::new(connection, has_roles))
 }

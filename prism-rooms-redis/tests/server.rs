@@ -138,14 +138,16 @@ pub(crate) fn refused(
 ) -> String {
     let sim = Sim::new();
     Server::start(&sim, strange);
-    let cluster = node(&sim);
+    sim.run(connect_failed(&node(&sim)))
+}
+
+/// Waits until a node cannot connect, and returns why.
+pub(crate) async fn connect_failed(cluster: &Cluster) -> String {
     let events = cluster.events();
-    sim.run(async {
-        loop {
-            match events.recv().await.expect("a node that has not left") {
-                ClusterEvent::ConnectFailed { reason } => return reason,
-                event => assert!(!matches!(event, ClusterEvent::Connected), "{event:?}"),
-            }
+    loop {
+        match events.recv().await.expect("a node that has not left") {
+            ClusterEvent::ConnectFailed { reason } => return reason,
+            event => assert!(!matches!(event, ClusterEvent::Connected), "{event:?}"),
         }
-    })
+    }
 }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use prism_rooms::ClusterEvent;
-use prism_test::Sim;
+use prism_test::{Reach, Sim};
 
-use crate::server::{Server, node, refused};
+use crate::server::{ADDRESS, Server, connect_failed, node, refused};
 
 /// Says something instead of the replies to a command.
 fn instead_of(command: &str, reply: &[u8]) -> impl Fn(&[&str]) -> Option<Vec<u8>> + use<> {
@@ -50,7 +50,7 @@ fn a_server_that_is_too_old_is_named() {
         "HELLO",
         b"-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `ann`, `secret`, \r\n",
     ));
-    let expected = "the server does not know HELLO; expected Redis 6 or later, or Valkey";
+    let expected = "the server does not know HELLO; expected Redis 6.2.2 or later, or Valkey";
     assert!(reason.ends_with(expected), "{reason}");
 }
 
@@ -64,7 +64,16 @@ fn another_protocol_is_refused() {
 #[test]
 fn a_server_that_says_nothing_is_not_waited_for() {
     let reason = refused(|_| Some(Vec::new()));
-    assert!(reason.ends_with("Redis did not answer in time"), "{reason}");
+    assert_eq!(reason, "192.0.2.1:6379: Redis did not answer in time");
+}
+
+#[test]
+fn an_address_that_does_not_answer_is_named() {
+    let sim = Sim::new();
+    sim.set_reach(ADDRESS, Reach::Never);
+    let reason = sim.run(connect_failed(&node(&sim)));
+    let expected = "Redis cannot be reached: 192.0.2.1:6379: no answer in time";
+    assert!(reason.ends_with(expected), "{reason}");
 }
 
 #[test]

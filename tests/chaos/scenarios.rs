@@ -113,7 +113,7 @@ pub(crate) async fn listeners_killed(name: &str, program: PathBuf) {
     for _ in 0..3 {
         let killed = now();
         world.redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
-        world.all_report("disconnected Redis closed the connection that listens", killed, SPARE);
+        world.all_report("disconnected", killed, SPARE);
         let back = world.all_rooms_are_back(3 * SECOND).await;
         slowest = slowest.max(back);
         sleep(SECOND).await;

@@ -106,6 +106,13 @@ impl Node {
         }
     }
 
+    /// Checks the events that no one has waited for.
+    pub(crate) async fn assert_not_disconnected(&self) {
+        while let Some(event) = futures_lite::future::poll_once(self.events.recv()).await {
+            assert!(!matches!(event, Some(ClusterEvent::Disconnected { .. })), "{event:?}");
+        }
+    }
+
     /// Waits until the node cannot connect, and returns why.
     pub(crate) async fn connect_failed(&self) -> String {
         match self.event(|event| matches!(event, ClusterEvent::ConnectFailed { .. })).await {

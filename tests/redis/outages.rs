@@ -14,13 +14,15 @@ use crate::node::{Net, Node, next, two_nodes};
 /// Within what time all works again once the server answers.
 const RECOVERY: Duration = Duration::from_secs(10);
 
+const IS_REPLICA: &str = "the server's role is \"slave\"; expected \"master\"";
+
 pub(crate) async fn a_replica_is_no_backplane<N: Net>(program: PathBuf) {
     let master = RedisServer::start(program.clone(), &[]);
     let of_master = format!("127.0.0.1 {}", master.address().port());
     let replica = RedisServer::start(program, &["--replicaof", &of_master]);
     let node = Node::on::<N>(&replica).await;
     let reason = node.connect_failed().await;
-    assert_eq!(reason, "the server's role is \"slave\"; expected \"master\"");
+    assert!(reason.ends_with(IS_REPLICA), "{reason}");
 }
 
 pub(crate) async fn a_server_that_becomes_a_replica_is_left<N: Net>(program: PathBuf) {
@@ -32,7 +34,7 @@ pub(crate) async fn a_server_that_becomes_a_replica_is_left<N: Net>(program: Pat
     demoted.command(&["REPLICAOF", "127.0.0.1", &port]);
     let began = Instant::now();
     let reason = node.disconnected().await;
-    assert_eq!(reason, "the server's role is \"slave\"; expected \"master\"");
+    assert!(reason.ends_with(IS_REPLICA), "{reason}");
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     demoted.command(&["REPLICAOF", "NO", "ONE"]);
     node.reconnected().await;
@@ -66,7 +68,8 @@ pub(crate) async fn thousands_of_rooms_are_subscribed_to_again<N: Net>(program: 
     let began = Instant::now();
     for node in [&here, &there] {
         let reason = node.disconnected().await;
-        assert_eq!(reason, "Redis closed the connection that listens");
+        // It may be closed, or reset.
+        assert!(reason.contains("the connection that listens"), "{reason}");
         node.reconnected().await;
     }
     all_reached(&there).await;
@@ -87,7 +90,7 @@ pub(crate) async fn a_server_that_restarts_empty_is_used_again<N: Net>(program: 
     here.disconnected().await;
     here.event(|event| {
         matches!(event, ClusterEvent::ConnectFailed { reason }
-        if reason.starts_with("Redis cannot be reached: "))
+        if reason.contains("Redis cannot be reached: "))
     })
     .await;
     redis.start_again();
