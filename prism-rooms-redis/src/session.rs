@@ -39,8 +39,12 @@ pub(crate) async fn serve<N: Network>(
         endpoint.runtime.sleep(MAX_OPENING).await;
         Err(Lost::TimedOut)
     };
-    // If both are refused, this one says why.
-    let opened = try_zip(open(endpoint, Purpose::Subscribe), open(endpoint, Purpose::Publish));
+    // If both are refused, the subscriber says why.
+    let opened = async {
+        let [first, second] = endpoint.connect_twice(MAX_CONNECTING).await?;
+        let subscriber = open(endpoint, first, Purpose::Subscribe);
+        try_zip(subscriber, open(endpoint, second, Purpose::Publish)).await
+    };
     let (mut subscriber, mut publisher) = match or(late, opened).await {
         Ok(opened) => opened,
         Err(lost) => return lost,
@@ -61,9 +65,13 @@ pub(crate) async fn serve<N: Network>(
     serving.await
 }
 
-/// Opens a connection, and logs in.
-async fn open<N: Network>(endpoint: &Endpoint<N>, purpose: Purpose) -> Result<Pipeline, Lost> {
-    let mut connection = endpoint.open(MAX_CONNECTING).await?;
+/// Logs in over a TCP connection.
+async fn open<N: Network>(
+    endpoint: &Endpoint<N>,
+    stream: N::Stream,
+    purpose: Purpose,
+) -> Result<Pipeline, Lost> {
+    let mut connection = endpoint.secure(stream).await?;
     let has_roles = log_in(&mut connection, purpose, endpoint.target.login.as_ref()).await?;
     Ok(Pipeline::new(connection, has_roles))
 }

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use prism_rooms::ClusterEvent;
+use prism_rooms::{Cluster, ClusterEvent};
+use prism_rooms_redis::Redis;
 use prism_test::{Reach, Sim};
 
 use crate::server::{ADDRESS, Server, connect_failed, node, refused};
@@ -155,4 +156,22 @@ fn the_last_words_of_a_server_are_reported() {
             }
         }
     });
+}
+
+/// During a failover, one connection could lead to the old master, and one to the new.
+#[test]
+fn both_connections_lead_to_the_same_server() {
+    let sim = Sim::new();
+    let other = "192.0.2.2:6379".parse().expect("an address");
+    let (first, _second) = (sim.listener(&[ADDRESS]), sim.listener(&[other]));
+    sim.set_name("redis.example", &[ADDRESS, other]);
+    sim.set_reach(ADDRESS, Reach::After(Duration::from_millis(10)));
+    let redis = Redis::new(sim.clone(), "redis://redis.example").expect("a URL");
+    let cluster = Cluster::new(sim.clone(), redis);
+    let reason = sim.run(async {
+        first.accept().await;
+        drop(first);
+        connect_failed(&cluster).await
+    });
+    assert!(reason.contains("Redis cannot be reached: 192.0.2.1:6379: "), "{reason}");
 }

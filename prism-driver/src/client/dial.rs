@@ -49,6 +49,7 @@ impl<N: Network> Client<N> {
         match self.proxy.as_ref().and_then(|proxy| proxy.server_for(url)) {
             None => happy_eyeballs::connect(runtime, server, deadline)
                 .await
+                .map(|(stream, _)| stream)
                 .map_err(ConnectError::Unreachable),
             Some(proxy) => Box::pin(dial_through(runtime, proxy, server, deadline)).await,
         }

@@ -21,13 +21,13 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 type Attempt = (SocketAddr, Option<io::Error>);
 
 /// Connects to a name or an address. If there are several addresses, tries them one after another, IPv6 and IPv4
-/// alternating. The next attempt starts when the last one has failed or is slow. Returns the first connection, or an
-/// error at the deadline.
+/// alternating. The next attempt starts when the last one has failed or is slow. Returns the first connection and the
+/// address that it leads to, or an error at the deadline.
 pub(crate) async fn connect<N: Network>(
     network: &N,
     server: &ServerAddress,
     deadline: Duration,
-) -> io::Result<N::Stream> {
+) -> io::Result<(N::Stream, SocketAddr)> {
     let addresses = match server {
         ServerAddress::Address(address) => vec![*address],
         ServerAddress::Named { host, port } => resolve(network, host, *port, deadline).await?,
@@ -35,7 +35,7 @@ pub(crate) async fn connect<N: Network>(
     let mut attempts = Vec::new();
     let connected = until(network, deadline, race(network, addresses, &mut attempts)).await;
     match connected.flatten() {
-        Some(stream) => Ok(with_nodelay(network, stream)),
+        Some((number, stream)) => Ok((with_nodelay(network, stream), attempts[number].0)),
         None => {
             let failed = |(address, failure): Attempt| (address, failure.unwrap_or_else(timed_out));
             Err(all_failed(&attempts.into_iter().map(failed).collect::<Vec<_>>()))
@@ -60,26 +60,26 @@ pub(crate) async fn resolve<N: Network>(
     }
 }
 
-/// Returns the first connection that succeeds, or `None` if all attempts fail.
+/// Returns the first connection that succeeds, with the number of its attempt, or `None` if all attempts fail.
 async fn race<N: Network>(
     network: &N,
     addresses: Vec<SocketAddr>,
     attempts: &mut Vec<Attempt>,
-) -> Option<N::Stream> {
+) -> Option<(usize, N::Stream)> {
     let mut pending = FuturesUnordered::new();
     for address in interleave(addresses) {
         let number = attempts.len();
         attempts.push((address, None));
         pending.push(async move { (number, network.connect(address).await) });
         match within(network, ATTEMPT_DELAY, pending.next()).await.flatten() {
-            Some((_, Ok(stream))) => return Some(stream),
+            Some((number, Ok(stream))) => return Some((number, stream)),
             Some((number, Err(error))) => attempts[number].1 = Some(error),
             None => {}
         }
     }
     while let Some((number, outcome)) = pending.next().await {
         match outcome {
-            Ok(stream) => return Some(stream),
+            Ok(stream) => return Some((number, stream)),
             Err(error) => attempts[number].1 = Some(error),
         }
     }

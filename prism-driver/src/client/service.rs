@@ -1,7 +1,7 @@
 //! [`ServiceAddress`]: the address of a server with another protocol, such as a message broker. The crates of Prism that
 //! need one reach it as a client reaches its server.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use crate::{
     client::{
@@ -30,12 +30,30 @@ impl ServiceAddress {
         ServerAddress::parse(authority, default_port).map(Self)
     }
 
-    /// Opens a TCP connection, without Nagle's algorithm. Resolves the name, and tries all of its addresses.
+    /// Opens a TCP connection, without Nagle's algorithm. Resolves the name, and tries all of its addresses. Returns the
+    /// connection, and the address that it leads to. For more connections to the same server, use [`connect_to`](Self::connect_to).
     ///
     /// # Errors
     /// If the name cannot be resolved, or no address answers within `limit`. The error names each address.
-    pub async fn connect<N: Network>(&self, network: &N, limit: Duration) -> io::Result<N::Stream> {
+    pub async fn connect<N: Network>(
+        &self,
+        network: &N,
+        limit: Duration,
+    ) -> io::Result<(N::Stream, SocketAddr)> {
         happy_eyeballs::connect(network, &self.0, network.now().saturating_add(limit)).await
+    }
+
+    /// Opens a TCP connection to one address, without Nagle's algorithm.
+    ///
+    /// # Errors
+    /// If the address does not answer within `limit`. The error names it.
+    pub async fn connect_to<N: Network>(
+        network: &N,
+        address: SocketAddr,
+        limit: Duration,
+    ) -> io::Result<N::Stream> {
+        let address = Self(ServerAddress::Address(address));
+        address.connect(network, limit).await.map(|(stream, _)| stream)
     }
 
     /// Does a TLS handshake with the server. No protocol is offered by ALPN, unless the application's configuration of

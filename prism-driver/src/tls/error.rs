@@ -79,7 +79,7 @@ impl fmt::Display for TlsError {
                 write!(
                     f,
                     "the system's trusted certificates cannot be used: {error}; install them (on Debian, the \
-                     package ca-certificates), or choose what to trust by Client::tls"
+                     package ca-certificates), or configure a TlsClient that says what to trust"
                 )
             }
             Self::NoFiles => f.write_str(

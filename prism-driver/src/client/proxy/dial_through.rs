@@ -78,7 +78,7 @@ async fn ask<N: Network>(
     left: u32,
 ) -> Result<N::Stream, ProxyFailure> {
     let stream = happy_eyeballs::connect(network, &proxy.address, deadline).await;
-    let mut stream = stream.map_err(ProxyFailure::Unreachable)?;
+    let (mut stream, _) = stream.map_err(ProxyFailure::Unreachable)?;
     let answer = async {
         match &proxy.protocol {
             ProxyProtocol::Http(credentials) => {
