@@ -82,7 +82,7 @@ fn contains_part(text: &[u8], secret: &[u8]) -> bool {
 }
 
 /// Returns what Redis says as a line of text.
-fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

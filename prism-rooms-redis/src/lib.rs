@@ -49,6 +49,7 @@ mod connection;
 pub mod docs;
 mod endpoint;
 mod error;
+mod history;
 mod login;
 mod pipeline;
 mod redis;

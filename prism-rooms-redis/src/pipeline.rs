@@ -9,12 +9,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use prism_rooms::{Channel, Session, Ticket};
+use bytes::Bytes;
+use prism_rooms::{Append, Channel, Read, Session, Ticket};
 
 use crate::{
     command,
     connection::Connection,
-    error::{Lost, Purpose},
+    error::{Lost, Purpose, shown},
+    history,
     login::check_role,
     resp::Frame,
 };
@@ -40,6 +42,8 @@ enum Subscribed {
 enum Asked {
     Role,
     Publish(Ticket),
+    Append(Ticket),
+    Read(Ticket),
     /// There is one confirmation for each channel.
     Subscribe {
         unconfirmed: usize,
@@ -77,6 +81,21 @@ impl Pipeline {
         let channel = format!("{prefix}:{channel}");
         self.connection.push(&[b"PUBLISH", channel.as_bytes(), payload]);
         self.unanswered.push_back(Asked::Publish(ticket));
+    }
+
+    pub(crate) fn append(&mut self, prefix: &str, append: &Append) {
+        self.push_script(&history::append(prefix, append));
+        self.unanswered.push_back(Asked::Append(append.ticket));
+    }
+
+    pub(crate) fn read(&mut self, prefix: &str, read: &Read) {
+        self.push_script(&history::read(prefix, read));
+        self.unanswered.push_back(Asked::Read(read.ticket));
+    }
+
+    fn push_script(&mut self, words: &[Bytes]) {
+        let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+        self.connection.push(&words);
     }
 
     pub(crate) fn subscribe(&mut self, prefix: &str, channels: &[Channel], ticket: Ticket) {
@@ -138,9 +157,24 @@ impl Pipeline {
                     self.awaits_role = false;
                     check_role(role)?;
                 }
+                (Some(Asked::Append(ticket)), scalars) => match history::parse_position(scalars) {
+                    Some(position) => session.appended(ticket, position),
+                    None => return Err(Lost::unexpected(&scalars[0])),
+                },
+                (Some(Asked::Read(ticket)), scalars) => match history::parse_page(scalars) {
+                    Some(page) => session.read(ticket, page),
+                    None => return Err(Lost::unexpected(&scalars[0])),
+                },
                 (_, [what, ..]) => return Err(Lost::unexpected(what)),
             },
-            Frame::Error(why) => return Err(Lost::refused(self.oldest_command(), &why, None)),
+            // A script that is refused concerns one room. The session goes on.
+            Frame::Error(why) => match self.unanswered.front() {
+                Some(Asked::Append(ticket) | Asked::Read(ticket)) => {
+                    session.refused(*ticket, shown(&why));
+                    self.unanswered.pop_front();
+                }
+                _ => return Err(Lost::refused(self.oldest_command(), &why, None)),
+            },
         }
         Ok(())
     }
@@ -168,6 +202,7 @@ impl Pipeline {
         match self.unanswered.front() {
             Some(Asked::Role) => "ROLE",
             Some(Asked::Publish(_)) => "PUBLISH",
+            Some(Asked::Append(_) | Asked::Read(_)) => "EVAL",
             Some(Asked::Subscribe { .. }) => "SUBSCRIBE",
             Some(Asked::Unsubscribe { .. }) => "UNSUBSCRIBE",
             None => "the connection",

@@ -65,6 +65,10 @@ impl<N: Network> Backplane for Redis<N> {
             format!("{}: {lost}", self.endpoint.target.address).into()
         })
     }
+
+    fn keeps_history(&self) -> bool {
+        true
+    }
 }
 
 /// Without the password.

@@ -10,7 +10,7 @@ use std::{
 
 use futures_lite::future::{or, try_zip};
 use prism_driver::Network;
-use prism_rooms::{Append, Command, Read, Session};
+use prism_rooms::{Command, Session};
 
 use crate::{
     endpoint::Endpoint,
@@ -105,9 +105,8 @@ impl<N: Network> Serving<'_, N> {
             Command::Publish { channel, payload, ticket } => {
                 self.publisher.publish(prefix, &channel, &payload, ticket);
             }
-            Command::Append(Append { ticket, .. }) | Command::Read(Read { ticket, .. }) => {
-                self.session.refused(ticket, "this backplane keeps no messages");
-            }
+            Command::Append(append) => self.publisher.append(prefix, &append),
+            Command::Read(read) => self.publisher.read(prefix, &read),
         }
     }
 }

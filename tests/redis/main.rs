@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the suite uses more of it")]
 #[path = "../suite/support/authority.rs"]
 mod authority;
+mod history;
 mod logins;
 mod messages;
 mod node;
@@ -51,6 +52,12 @@ fn run(kind: Kind, scenario: impl FnOnce(PathBuf)) {
 }
 
 scenarios! {
+    history:
+        a_client_that_comes_back_gets_what_it_has_missed
+        what_is_not_kept_any_more_is_reported
+        a_restart_is_reported_even_if_the_data_is_there
+        deleted_messages_are_reported
+        a_server_without_memory_refuses_messages;
     logins:
         a_wrong_password_is_reported
         a_user_needs_four_commands_and_the_channels_of_its_prefix

@@ -1,0 +1,167 @@
+//! What is kept in Redis: for each room a hash, the log, and a stream with its last records.
+//!
+//! ```text
+//!   PREFIX:h:ROOM   epoch, run, last     the epoch; the server that began it; the offset of the last message
+//!   PREFIX:s:ROOM   OFFSET-0: r          the records, by their offsets
+//! ```
+//!
+//! A server has another `run_id` after a restart, and a replica has one of its own. Either may lack the last messages. So a log
+//! of another run is not continued: it is deleted, and the room gets a new epoch. That is so even if nothing was lost, because
+//! nobody can know.
+//!
+//! The log outlives the records, so that a room in which nothing was said for long is not taken for one whose messages were
+//! lost. Each command is one script, and therefore atomic. Its first write is one that a server without memory refuses: after
+//! another one, such as `EXPIRE`, a script is not stopped any more.
+
+use std::str;
+
+use bytes::{Buf, Bytes};
+use prism_rooms::{Append, Keep, Page, Position, Read};
+
+use crate::resp::Scalars;
+
+/// Finds the log of a room, and begins a new one if there is none, or one of another run.
+macro_rules! log {
+    () => {
+        "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local log = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'last')
+if log[2] ~= run or not log[1] or not log[3] then
+  log = {ARGV[1], run, '0'}
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', run, 'last', '0')
+  redis.call('DEL', KEYS[2])
+end
+"
+    };
+}
+
+/// Keeps a record, and publishes it. Returns its position.
+const APPEND: &str = concat!(
+    log!(),
+    "local last = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'last', 1))
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], last .. '-0', 'r', ARGV[6])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+local position = log[1] .. '-' .. last
+redis.call('PUBLISH', ARGV[7], ARGV[5] .. position .. ' ' .. ARGV[6])
+return {position}"
+);
+
+/// Reads records with consecutive offsets. Returns the position of the last message, the offset of the first record, and the
+/// records, each after its length.
+const READ: &str = concat!(
+    log!(),
+    "local first, bytes, out = '0', 0, {}
+local next, limit = tonumber(ARGV[4]) + 1, tonumber(ARGV[5])
+local is_there = ARGV[3] == log[1]
+while is_there and bytes < limit do
+  local entries = redis.call('XRANGE', KEYS[2], string.format('%.0f-0', next), '+', 'COUNT', 8)
+  is_there = #entries > 0
+  for _, entry in ipairs(entries) do
+    local offset, record = string.match(entry[1], '^%d+'), entry[2][2]
+    if first == '0' then
+      first, next = offset, tonumber(offset)
+    end
+    is_there = tonumber(offset) == next and bytes < limit
+    if not is_there then break end
+    out[#out + 1] = struct.pack('>I4', #record) .. record
+    next, bytes = next + 1, bytes + #record
+  end
+end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return {log[1] .. '-' .. log[3], first, table.concat(out)}"
+);
+
+/// How long a log is kept after the last command, if that is longer than ten times the age of its records.
+const MIN_LOG_AGE: u64 = 24 * 60 * 60;
+
+/// Returns the words of the command.
+pub(crate) fn append(prefix: &str, append: &Append) -> Vec<Bytes> {
+    let (age, log_age) = ages(append.keep);
+    let mut words = begin(APPEND, prefix, &append.room, &append.epoch, log_age);
+    words.extend([text(age), text(append.keep.messages)]);
+    words.extend([append.head.clone(), append.record.clone()]);
+    words.push(text(format_args!("{prefix}:r:{}", append.room)));
+    words
+}
+
+/// Returns the words of the command.
+pub(crate) fn read(prefix: &str, read: &Read) -> Vec<Bytes> {
+    let (_, log_age) = ages(read.keep);
+    let mut words = begin(READ, prefix, &read.room, &read.epoch, log_age);
+    let (epoch, offset) =
+        read.after.as_ref().map_or(("", 0), |after| (after.epoch(), after.offset()));
+    words.extend([text(epoch), text(offset), text(read.max_bytes)]);
+    words
+}
+
+/// Returns the position in a reply.
+pub(crate) fn parse_position([position, ..]: &Scalars) -> Option<Position> {
+    str::from_utf8(position).ok()?.parse().ok()
+}
+
+/// Returns the page in a reply.
+pub(crate) fn parse_page(scalars: &Scalars) -> Option<Page> {
+    let last = parse_position(scalars)?;
+    let [_, first, records] = scalars;
+    let first = str::from_utf8(first).ok()?.parse().ok()?;
+    let (mut rest, mut records) = (records.clone(), Vec::new());
+    while rest.has_remaining() {
+        let len = rest.try_get_u32().ok()? as usize;
+        records.push((len <= rest.len()).then(|| rest.split_to(len))?);
+    }
+    Some(Page { last, first, records })
+}
+
+fn begin(script: &'static str, prefix: &str, room: &str, epoch: &str, log_age: u64) -> Vec<Bytes> {
+    let words = [Bytes::from_static(b"EVAL"), Bytes::from_static(script.as_bytes())];
+    let mut words = Vec::from(words);
+    words.extend([text(2), text(format_args!("{prefix}:h:{room}"))]);
+    words.extend([text(format_args!("{prefix}:s:{room}")), text(epoch), text(log_age)]);
+    words
+}
+
+/// Returns how long records, and the log, are kept after the last message, in seconds.
+fn ages(keep: Keep) -> (u64, u64) {
+    // Redis takes no more than fits an `i64` of milliseconds, with the time of day.
+    let age = keep.age.as_secs().clamp(1, u64::from(u32::MAX));
+    (age, (10 * age).max(MIN_LOG_AGE))
+}
+
+fn text(value: impl ToString) -> Bytes {
+    value.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::parse_page;
+
+    fn page(position: &str, first: &str, records: &[u8]) -> Option<(u64, u64, Vec<Bytes>)> {
+        let scalars = [position.as_bytes(), first.as_bytes(), records].map(Bytes::copy_from_slice);
+        parse_page(&scalars).map(|page| (page.last.offset(), page.first, page.records))
+    }
+
+    #[test]
+    fn a_page_has_records_after_their_lengths() {
+        let records = b"\0\0\0\x02ab\0\0\0\0\0\0\0\x01c";
+        let expected = vec!["ab".into(), "".into(), "c".into()];
+        assert_eq!(page("9f-7", "5", records), Some((7, 5, expected)));
+        assert_eq!(page("9f-7", "0", b""), Some((7, 0, Vec::new())));
+    }
+
+    #[test]
+    fn malformed_pages_are_refused() {
+        for (position, first, records) in [
+            ("", "5", &b""[..]),
+            ("9f", "5", b""),
+            ("9f-7", "", b""),
+            ("9f-7", "-1", b""),
+            ("9f-7", "5", b"\0\0"),
+            ("9f-7", "5", b"\0\0\0\x02a"),
+            ("9f-7", "5", b"\xff\xff\xff\xffa"),
+        ] {
+            assert_eq!(page(position, first, records), None, "{position} {first} {records:?}");
+        }
+    }
+}
