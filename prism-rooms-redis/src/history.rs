@@ -5,13 +5,13 @@
 //!   PREFIX:s:ROOM   OFFSET-0: r          the records, by their offsets
 //! ```
 //!
-//! A server has another `run_id` after a restart, and a replica has one of its own. Either may lack the last messages. So a log
-//! of another run is not continued: it is deleted, and the room gets a new epoch. That is so even if nothing was lost, because
-//! nobody can know.
+//! A server has another `run_id` after a restart, and a replica has one of its own. Either may lack the last messages.
+//! So a log of another run is not continued: it is deleted, and the room gets a new epoch. That is so even if nothing
+//! was lost, because nobody can know.
 //!
-//! The log outlives the records, so that a room in which nothing was said for long is not taken for one whose messages were
-//! lost. Each command is one script, and therefore atomic. Its first write is one that a server without memory refuses: after
-//! another one, such as `EXPIRE`, a script is not stopped any more.
+//! The log outlives the records, so that a room in which nothing was said for long is not taken for one whose messages
+//! were lost. Each command is one script, and therefore atomic. Its first write is one that a server without memory
+//! refuses: after another one, such as `EXPIRE`, a script is not stopped any more.
 
 use std::str;
 
@@ -46,8 +46,8 @@ redis.call('PUBLISH', ARGV[7], ARGV[5] .. position .. ' ' .. ARGV[6])
 return {position}"
 );
 
-/// Reads records with consecutive offsets. Returns the position of the last message, the offset of the first record, and the
-/// records, each after its length.
+/// Reads records with consecutive offsets. Returns the position of the last message, the offset of the first record,
+/// and the records, each after its length.
 const READ: &str = concat!(
     log!(),
     "local first, bytes, out = '0', 0, {}

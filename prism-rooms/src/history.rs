@@ -30,11 +30,11 @@ use self::{
     position::Position,
 };
 
-/// Messages to rooms that are kept for a while, so that a client that was away gets what it has missed, or is told that this
-/// cannot be had. Cheap to clone: all clones are the same.
+/// Messages to rooms that are kept for a while, so that a client that was away gets what it has missed, or is told that
+/// this cannot be had. Cheap to clone: all clones are the same.
 ///
-/// The messages are kept by the [`Backplane`](crate::Backplane) of a [`Cluster`]. Each has a [`Position`], which clients
-/// are told with it, and come back with:
+/// The messages are kept by the [`Backplane`](crate::Backplane) of a [`Cluster`]. Each has a [`Position`], which
+/// clients are told with it, and come back with:
 ///
 /// ```no_run
 /// # async fn send_everything(_: &prism_driver::Connection) {}
@@ -62,8 +62,8 @@ use self::{
 /// # Ok(()) }
 /// ```
 ///
-/// Members of a room receive what is [appended](Self::append) in the order in which it is kept, at all nodes, after it was
-/// kept. [The guide](crate::docs::history) says what you can rely on.
+/// Members of a room receive what is [appended](Self::append) in the order in which it is kept, at all nodes, after it
+/// was kept. [The guide](crate::docs::history) says what you can rely on.
 #[derive(Clone)]
 pub struct History {
     rooms: Rooms,
@@ -71,12 +71,12 @@ pub struct History {
 }
 
 impl History {
-    /// Returns the history of a cluster. All its nodes need one, with the same `keep`, and should create it when they start:
-    /// members at a node without it do not receive what is appended.
+    /// Returns the history of a cluster. All its nodes need one, with the same `keep`, and should create it when they
+    /// start: members at a node without it do not receive what is appended.
     ///
-    /// `format` makes of each message what clients receive: they need its position. It is called once for all members of a
-    /// room at this node, and once for each connection to which a message is repeated. It should be quick, because it
-    /// delays what other nodes send. If it panics, clients are told that they may have missed something.
+    /// `format` makes of each message what clients receive: they need its position. It is called once for all members
+    /// of a room at this node, and once for each connection to which a message is repeated. It should be quick, because
+    /// it delays what other nodes send. If it panics, clients are told that they may have missed something.
     ///
     /// # Errors
     /// If the backplane keeps no messages, or if the cluster has a history already.
@@ -92,8 +92,8 @@ impl History {
         Ok(Self { rooms: cluster.rooms(), hub })
     }
 
-    /// Sets what members of a room are told that may have missed something, because messages were lost that should have been
-    /// kept. They receive what is appended after the position. The first argument is the name of the room.
+    /// Sets what members of a room are told that may have missed something, because messages were lost that should have
+    /// been kept. They receive what is appended after the position. The first argument is the name of the room.
     ///
     /// By default, their connections are closed with 1012 ("service restart"). They come back with their positions, and
     /// [`join`](Self::join) returns [`Joined::Broken`]. That is simple, but all of them come at once.
@@ -109,8 +109,8 @@ impl History {
 
     /// Keeps a message, and sends it to the members of a room at all nodes. Returns its position once it is kept.
     ///
-    /// Members receive it from the backplane, those of this node, too: perhaps before this returns, perhaps after. A member
-    /// whose outbox is full is closed with 1013, and gets what it has missed when it comes back.
+    /// Members receive it from the backplane, those of this node, too: perhaps before this returns, perhaps after. A
+    /// member whose outbox is full is closed with 1013, and gets what it has missed when it comes back.
     ///
     /// If the future is dropped, the message is or is not kept.
     ///
@@ -137,11 +137,11 @@ impl History {
         Deferring::new(answer.recv()).await.unwrap_or(Err(AppendError::Unknown))
     }
 
-    /// Adds a connection to a room, as [`Rooms::join`] does, and sends it what was appended `after` a position: that of the
-    /// last message that the client has. With `None`, the client wants only what is to come.
+    /// Adds a connection to a room, as [`Rooms::join`] does, and sends it what was appended `after` a position: that of
+    /// the last message that the client has. With `None`, the client wants only what is to come.
     ///
-    /// Messages are repeated as fast as the connection takes them. Meanwhile it receives no others that are appended, so that
-    /// their order is right; but it is a member already, and receives what is sent by [`Rooms::to`].
+    /// Messages are repeated as fast as the connection takes them. Meanwhile it receives no others that are appended,
+    /// so that their order is right; but it is a member already, and receives what is sent by [`Rooms::to`].
     ///
     /// Waits until the backplane can be reached, so you may want to bound the time. If the future is dropped, the
     /// connection leaves the room.

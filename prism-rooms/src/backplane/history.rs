@@ -18,10 +18,10 @@ pub struct Keep {
 
 /// Keep a message, and publish it, in one atomic step. Part of a [`Command`](crate::Command).
 ///
-/// Each room has a log: an epoch, an offset, and the last messages. If the room has none, or if the log was written before the
-/// server restarted, or before another server became the master, an empty one with [this epoch](Self::epoch) and the offset 0
-/// takes its place. The offset is increased. The message is stored with it, and published on the room's channel, as: the
-/// head, the position (as it prints), a space, the record.
+/// Each room has a log: an epoch, an offset, and the last messages. If the room has none, or if the log was written
+/// before the server restarted, or before another server became the master, an empty one with [this epoch](Self::epoch)
+/// and the offset 0 takes its place. The offset is increased. The message is stored with it, and published on the
+/// room's channel, as: the head, the position (as it prints), a space, the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// The room.
@@ -38,8 +38,8 @@ pub struct Append {
     pub ticket: Ticket,
 }
 
-/// Read what was kept, in one atomic step. Part of a [`Command`](crate::Command). A room without a log, or with an outdated
-/// one, gets a new log first, as [`Append`] describes.
+/// Read what was kept, in one atomic step. Part of a [`Command`](crate::Command). A room without a log, or with an
+/// outdated one, gets a new log first, as [`Append`] describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The room.
@@ -48,8 +48,8 @@ pub struct Read {
     pub epoch: Box<str>,
     /// What is kept.
     pub keep: Keep,
-    /// The position after which to read; `None` to read no messages, but the position of the last one. If its epoch is not
-    /// that of the log, no messages are read either.
+    /// The position after which to read; `None` to read no messages, but the position of the last one. If its epoch is
+    /// not that of the log, no messages are read either.
     pub after: Option<Position>,
     /// Where to stop: with the message that makes it as many bytes as this, or more. So one message is always read.
     pub max_bytes: usize,
@@ -60,7 +60,8 @@ pub struct Read {
 /// What a [`Read`] has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The position of the log's last message, whether it is on this page or not. Its offset is 0 if there never was one.
+    /// The position of the log's last message, whether it is on this page or not. Its offset is 0 if there never was
+    /// one.
     pub last: Position,
     /// The offset of the first record.
     pub first: u64,

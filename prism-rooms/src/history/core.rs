@@ -6,10 +6,10 @@
 //!   members ◄── outputs ◄── rooms ◄── pages, published records ◄──┘
 //! ```
 //!
-//! Every record reaches members by way of their [room](Room), which passes on consecutive offsets only. What is missing is
-//! read. If it cannot be had, members are told. A connection that is being added is not among the members that a room
-//! passes records to. It reads from its own position on, until what it has is what the room has. Then it is a member, in
-//! the same step. So it misses nothing, and receives nothing twice, and nothing is held for it meanwhile.
+//! Every record reaches members by way of their [room](Room), which passes on consecutive offsets only. What is missing
+//! is read. If it cannot be had, members are told. A connection that is being added is not among the members that a
+//! room passes records to. It reads from its own position on, until what it has is what the room has. Then it is a
+//! member, in the same step. So it misses nothing, and receives nothing twice, and nothing is held for it meanwhile.
 //!
 //! What is published last may be lost without a trace. So each room is also read now and then.
 
@@ -48,6 +48,8 @@ use self::{
 /// The most messages, and the most bytes of them, that wait to be kept.
 const MAX_APPENDS: usize = 1024;
 const MAX_APPEND_BYTES: usize = 4 << 20;
+/// When a read that the backplane has refused is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often each room is read, in case that what was published last was lost.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -69,6 +71,8 @@ pub(crate) struct HistoryCore {
     outputs: VecDeque<Output>,
     /// What the backplane has refused to read.
     refused: Vec<Reader>,
+    /// When that is tried again.
+    retries: Option<Duration>,
     /// How many rooms there ever were.
     created: u64,
     /// When rooms are read the next time; those that were created before a room of the same name do not count.
@@ -95,6 +99,7 @@ impl HistoryCore {
             next_ticket: 0,
             outputs: VecDeque::new(),
             refused: Vec::new(),
+            retries: None,
             created: 0,
             checks: VecDeque::new(),
             unscheduled: Vec::new(),
@@ -130,8 +135,9 @@ impl HistoryCore {
         });
     }
 
-    /// Handles that a connection has become a member of a room, and has received what there is up to a position. `member` is
-    /// its ID. Until it is [admitted](Self::admit), it is [not among those](Self::joining) that records are sent to.
+    /// Handles that a connection has become a member of a room, and has received what there is up to a position.
+    /// `member` is its ID. Until it is [admitted](Self::admit), it is [not among those](Self::joining) that records are
+    /// sent to.
     pub(crate) fn handle_join(
         &mut self,
         number: u64,
@@ -194,6 +200,7 @@ impl HistoryCore {
         (self.append_bytes, self.reads) = (0, 0);
         self.wanted.clear();
         self.refused.clear();
+        self.retries = None;
         for join in self.joins.values_mut().filter(|join| join.state == State::Reading) {
             join.state = State::Waiting;
         }
@@ -254,12 +261,16 @@ impl HistoryCore {
 
     // ---- time
 
-    /// Reads what could not be read before, and rooms that have not been read for long. To be called every few seconds.
+    /// Reads what could not be read before, and rooms that have not been read for long. To be called at least every few
+    /// seconds.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
-        for reader in mem::take(&mut self.refused) {
-            match reader {
-                Reader::Room(name) => self.read_room(&name),
-                Reader::Join(number) => self.advance_join(number),
+        if !self.refused.is_empty() && *self.retries.get_or_insert(now + RETRY_INTERVAL) <= now {
+            self.retries = None;
+            for reader in mem::take(&mut self.refused) {
+                match reader {
+                    Reader::Room(name) => self.read_room(&name),
+                    Reader::Join(number) => self.advance_join(number),
+                }
             }
         }
         while self.checks.front().is_some_and(|(due, ..)| *due <= now)
@@ -322,3 +333,5 @@ impl HistoryCore {
 
 #[cfg(all(test, not(prism_loom)))]
 mod simulation;
+#[cfg(all(test, not(prism_loom)))]
+mod tests;

@@ -28,13 +28,13 @@ pub enum AppendError {
         /// Its size in bytes.
         size: usize,
     },
-    /// The backplane cannot be reached, the node has left, or more than 1,024 messages, or 4 MiB, wait to be kept. Nobody
-    /// receives the message.
+    /// The backplane cannot be reached, the node has left, or more than 1,024 messages, or 4 MiB, wait to be kept.
+    /// Nobody receives the message.
     Unavailable,
     /// The backplane has refused the message. Nobody receives it.
     Refused(String),
-    /// The connection to the backplane was lost before it confirmed the message: it may be kept or not. To append it again may
-    /// make two of it.
+    /// The connection to the backplane was lost before it confirmed the message: it may be kept or not. To append it
+    /// again may make two of it.
     Unknown,
 }
 

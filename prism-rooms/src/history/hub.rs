@@ -96,7 +96,8 @@ impl Hub {
         drop(replaced); // unlocked: it is the application's
     }
 
-    /// Asks the task to do something. Unless it has left: then the request is dropped, and with it the channel of its answer.
+    /// Asks the task to do something. Unless it has left: then the request is dropped, and with it the channel of its
+    /// answer.
     pub(super) fn request(&self, request: Request) {
         let _wakeups = hold_wakeups();
         let mut state = self.state.lock();

@@ -15,9 +15,9 @@ pub enum Joined {
         /// How many messages the connection was sent.
         repeated: u64,
     },
-    /// What the client has missed cannot be had: it is not kept any more, or it was lost. The connection receives what is
-    /// appended after this position. The application has to send everything else, and may have to do it twice if more
-    /// is lost meanwhile.
+    /// What the client has missed cannot be had: it is not kept any more, or it was lost. The connection receives what
+    /// is appended after this position. The application has to send everything else, and may have to do it twice if
+    /// more is lost meanwhile.
     Broken {
         /// The position after which messages follow.
         position: Position,

@@ -7,12 +7,12 @@ const MAX_EPOCH: usize = 64;
 /// The highest offset: a double, which is what numbers are in Lua and in JavaScript, holds all up to it.
 const MAX_OFFSET: u64 = 1 << 53;
 
-/// A place in the [history](crate::History) of a room: that of a message, and of a client that has received all messages up to
-/// it.
+/// A place in the [history](crate::History) of a room: that of a message, and of a client that has received all
+/// messages up to it.
 ///
-/// It prints as `EPOCH-OFFSET`, and is parsed from that: a client keeps the text, and sends it when it comes back. Offsets
-/// are consecutive. There is a new epoch, and offsets begin again, whenever messages may have been lost: positions of two
-/// epochs have nothing to do with each other.
+/// It prints as `EPOCH-OFFSET`, and is parsed from that: a client keeps the text, and sends it when it comes back.
+/// Offsets are consecutive. There is a new epoch, and offsets begin again, whenever messages may have been lost:
+/// positions of two epochs have nothing to do with each other.
 ///
 /// ```
 /// use prism_rooms::Position;
@@ -33,9 +33,9 @@ pub struct Position {
 pub struct InvalidPosition(());
 
 impl Position {
-    /// Creates a position. For [backplanes](crate::Backplane): applications have those that they are told. Returns `None` if
-    /// the epoch has no characters, more than 64, or others than ASCII letters and digits, and if the offset exceeds
-    /// 2<sup>53</sup>.
+    /// Creates a position. For [backplanes](crate::Backplane): applications have those that they are told. Returns
+    /// `None` if the epoch has no characters, more than 64, or others than ASCII letters and digits, and if the offset
+    /// exceeds 2<sup>53</sup>.
     #[must_use]
     pub fn new(epoch: &str, offset: u64) -> Option<Self> {
         let is_valid = (1..=MAX_EPOCH).contains(&epoch.len())

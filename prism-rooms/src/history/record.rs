@@ -5,8 +5,8 @@
 //!   published:  'h' | length: u16 | name of the room | position, as text | ' ' | record
 //! ```
 //!
-//! Envelopes begin with another byte. Anyone who can publish on the backplane can send anything, so decoding is strict, and
-//! allocates nothing.
+//! Envelopes begin with another byte. Anyone who can publish on the backplane can send anything, so decoding is strict,
+//! and allocates nothing.
 
 use std::str;
 

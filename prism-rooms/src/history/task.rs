@@ -193,7 +193,8 @@ impl Active {
         let _ = answer_to.try_send(step); // fails if nobody waits any more
     }
 
-    /// Sends a message to the members of a room. Those that do not take it are closed: they come back with their positions.
+    /// Sends a message to the members of a room. Those that do not take it are closed: they come back with their
+    /// positions.
     fn send(&self, membership: &Membership<Connection>, room: Arc<str>, message: PreparedMessage) {
         self.deliver(membership, room, OwnedAction::Send { message, or_close: true });
     }

@@ -5,7 +5,8 @@ use async_channel::Sender;
 use super::Core;
 
 impl Core {
-    /// Answers whether messages of other nodes reach a room, as soon as they do; see [`Rooms::reached`](crate::Rooms::reached).
+    /// Answers whether messages of other nodes reach a room, as soon as they do; see
+    /// [`Rooms::reached`](crate::Rooms::reached).
     pub(crate) fn handle_reached_request(&mut self, room: &str, answer_to: Sender<bool>) {
         self.subscriptions.when_reached(room, answer_to);
     }

@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl HistoryCore {
-    /// Handles that a connection has received what an admission has for it: it is a member now, and goes on with what the
-    /// room receives.
+    /// Handles that a connection has received what an admission has for it: it is a member now, and goes on with what
+    /// the room receives.
     pub(crate) fn admit(&mut self, admission: &Admission) -> Option<Sender<JoinStep>> {
         self.remove_join(admission.join)
     }

@@ -13,7 +13,8 @@ pub(crate) enum Output {
     Deliver { room: Arc<str>, position: Position, record: Bytes },
     /// Tell the members of a room, without those that are being added, that they may have missed something.
     Broken { room: Arc<str>, position: Position },
-    /// Send records to a connection that is being added, and make it a member like the others; see `HistoryCore::admit`.
+    /// Send records to a connection that is being added, and make it a member like the others; see
+    /// `HistoryCore::admit`.
     Admit(Admission),
     /// Subscribe to the room again: the backplane may have lost the subscription.
     Resubscribe(Arc<str>),

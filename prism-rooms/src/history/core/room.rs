@@ -13,8 +13,8 @@ use bytes::Bytes;
 
 use crate::{backplane::history::Page, history::position::Position};
 
-/// How many messages are held back while what comes before them is read, and how many are remembered for connections that
-/// join; each of at most so many bytes together. What does not fit is read from the history.
+/// How many messages are held back while what comes before them is read, and how many are remembered for connections
+/// that join; each of at most so many bytes together. What does not fit is read from the history.
 const MAX_HELD: usize = if cfg!(test) { 3 } else { 256 };
 const MAX_HELD_BYTES: usize = 256 << 10;
 
@@ -109,7 +109,8 @@ impl Room {
         self.cursor.as_ref().map(|cursor| cursor.with_offset(self.highest))
     }
 
-    /// Handles what was read `after` a position. `known` is what was known of the log when it was read, by its last message.
+    /// Handles what was read `after` a position. `known` is what was known of the log when it was read, by its last
+    /// message.
     pub(super) fn handle_page(
         &mut self,
         page: &Page,

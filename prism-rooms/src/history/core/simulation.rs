@@ -1,7 +1,8 @@
 //! Seeded simulation of nodes, a server with faults, and clients that come and go, against what was kept.
 //!
-//! Each record that a client receives follows the one before, and is what was kept at its position. In the end, when nothing
-//! is lost any more, each client has got as far as the log. Wherever that does not hold, the client has to have been told.
+//! Each record that a client receives follows the one before, and is what was kept at its position. In the end, when
+//! nothing is lost any more, each client has got as far as the log. Wherever that does not hold, the client has to have
+//! been told.
 
 mod node;
 mod world;
