@@ -136,8 +136,8 @@ impl World {
                 let session = self.nodes[index].session;
                 if let Some(session) = session.and_then(|id| self.backplane.sessions.get_mut(&id)) {
                     // One subscription, or all of them: the session is deaf.
-                    let channel = session.subscribed.iter().next_back().cloned();
-                    match channel.filter(|_| self.rng.bool()) {
+                    let lost = self.rng.usize(..2 * session.subscribed.len().max(1));
+                    match session.subscribed.iter().nth(lost).cloned() {
                         Some(channel) => drop(session.subscribed.remove(&channel)),
                         None => session.subscribed.clear(),
                     }
