@@ -1,18 +1,19 @@
 //! The commands that Redis is given, as bytes (RESP: an array of strings).
 
-use std::fmt::{Display, Write};
-
-use bytes::{BufMut, BytesMut};
+use std::{
+    fmt::{Display, Write as _},
+    io::Write as _,
+};
 
 /// Adds a command.
-pub(crate) fn push(out: &mut BytesMut, words: &[&[u8]]) {
+pub(crate) fn push(out: &mut Vec<u8>, words: &[&[u8]]) {
     push_head(out, words.len());
     words.iter().for_each(|word| push_word(out, word));
 }
 
 /// Adds a command about channels, whose names get a prefix.
 pub(crate) fn push_channels(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     command: &str,
     prefix: &str,
     channels: &[impl Display],
@@ -27,25 +28,23 @@ pub(crate) fn push_channels(
     }
 }
 
-fn push_head(out: &mut BytesMut, words: usize) {
+fn push_head(out: &mut Vec<u8>, words: usize) {
     write!(out, "*{words}\r\n").expect("a buffer takes any text");
 }
 
-fn push_word(out: &mut BytesMut, word: &[u8]) {
+fn push_word(out: &mut Vec<u8>, word: &[u8]) {
     write!(out, "${}\r\n", word.len()).expect("a buffer takes any text");
-    out.put_slice(word);
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(word);
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
-
     use super::{push, push_channels};
 
     #[test]
     fn commands_are_arrays_of_strings() {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         push(&mut out, &[b"PUBLISH", b"shop:r:tea", b"a\r\nb"]);
         push_channels(&mut out, "SUBSCRIBE", "shop", &["all", "r:caf\u{e9}"]);
         let expected = "*3\r\n$7\r\nPUBLISH\r\n$10\r\nshop:r:tea\r\n$4\r\na\r\nb\r\n\

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use prism_driver::Transport;
 
@@ -24,7 +24,7 @@ const MAX_TURN: usize = 64 << 10;
 /// How many bytes are read at once.
 const MAX_READ: usize = 16 << 10;
 
-/// A buffer that has grown larger than this is not kept.
+/// A buffer that has grown larger than this is not kept once all of it is written.
 const KEPT_BUFFER: usize = 256 << 10;
 
 pub(crate) struct Connection {
@@ -34,8 +34,9 @@ pub(crate) struct Connection {
     decoder: Decoder,
     /// What has just been read.
     chunk: Box<[u8]>,
-    /// What is to be written.
-    out: BytesMut,
+    /// What is to be written, from `written` on.
+    out: Vec<u8>,
+    written: usize,
     wants_flush: bool,
     /// Why nothing can be written any more.
     write_error: Option<io::Error>,
@@ -50,7 +51,8 @@ impl Connection {
             purpose: None,
             decoder: Decoder::default(),
             chunk: vec![0; MAX_READ].into(),
-            out: BytesMut::new(),
+            out: Vec::new(),
+            written: 0,
             wants_flush: false,
             write_error: None,
             turn: 0,
@@ -88,7 +90,7 @@ impl Connection {
     }
 
     /// Returns where commands are added, to be written later.
-    pub(crate) const fn out(&mut self) -> &mut BytesMut {
+    pub(crate) const fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
@@ -100,25 +102,35 @@ impl Connection {
         {
             self.write_error = Some(error);
         }
+        self.forget_written();
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.out.has_remaining() {
-            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out))?;
+        while self.written < self.out.len() {
+            let rest = &self.out[self.written..];
+            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.out.advance(count);
+            self.written += count;
             self.wants_flush = true;
-        }
-        if self.out.capacity() > KEPT_BUFFER {
-            self.out = BytesMut::new();
         }
         if self.wants_flush {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.wants_flush = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Forgets what is written, once that is at least half, so that each byte is moved once at most on average.
+    fn forget_written(&mut self) {
+        if self.written >= self.out.len() / 2 {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
+        if self.out.is_empty() && self.out.capacity() > KEPT_BUFFER {
+            self.out = Vec::new();
+        }
     }
 
     /// Allows as many bytes to be read as belong to a turn.
@@ -159,5 +171,26 @@ impl Connection {
             };
             return Poll::Ready(Err(error));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::{Connection, KEPT_BUFFER};
+
+    #[test]
+    fn what_is_written_takes_no_memory() {
+        let (_server, client, faults) = prism_test::pipe();
+        let mut connection = Connection::new(client);
+        let mut cx = Context::from_waker(Waker::noop());
+        faults.to_server().set_capacity(600 << 10);
+        connection.push(&[&[b'x'; 1 << 20]]);
+        connection.write(&mut cx);
+        assert!(connection.out.len() < 1 << 19, "{}", connection.out.len());
+        faults.to_server().set_capacity(2 << 20);
+        connection.write(&mut cx);
+        assert!(connection.out.capacity() <= KEPT_BUFFER, "{}", connection.out.capacity());
     }
 }

@@ -42,7 +42,7 @@
 //! a channel, so a process receives only what its members need, and nothing is stored in Redis.
 //!
 //! RESP3, the protocol of Redis, is implemented here, as far as it is needed. So the crate adds no other crates to your
-//! build, works on each of Prism's runtimes with their own streams, and copies no payload that it has read.
+//! build, works on each of Prism's runtimes with their own streams, and delivers payloads as parts of what it has read.
 
 mod command;
 mod connection;

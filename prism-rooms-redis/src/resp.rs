@@ -23,6 +23,9 @@ const MAX_FRAME: usize = 4 << 20;
 /// How deep arrays and maps may be nested. Redis needs four levels, for the modules in its reply to `HELLO`.
 const MAX_DEPTH: usize = 16;
 
+/// The buffer is not kept after a frame that is longer than this.
+const KEPT_BUFFER: usize = 256 << 10;
+
 /// How many scalars of a frame are kept.
 const KEPT: usize = 3;
 
@@ -214,6 +217,9 @@ impl Decoder {
         let bytes = self.buffer.split_to(mem::take(&mut self.at)).freeze();
         self.searched = 0;
         self.scalar_count = 0;
+        if bytes.len() > KEPT_BUFFER {
+            self.buffer = BytesMut::from(&self.buffer[..]); // at most what was read in a turn
+        }
         let scalars = mem::take(&mut self.scalars).map(|scalar| bytes.slice(scalar));
         match bytes.first() {
             Some(b'-' | b'!') => {

@@ -137,4 +137,6 @@ fn the_longest_messages_are_read() {
         }
     }
     assert_eq!(found, 3);
+    decoder.receive(b"+");
+    assert!(decoder.buffer.capacity() < 100_000, "no memory is kept for them");
 }
