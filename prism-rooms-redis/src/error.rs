@@ -29,7 +29,7 @@ pub(crate) enum Lost {
     Closed(Option<Purpose>),
     Io(Option<Purpose>, io::Error),
     Malformed(Malformed),
-    /// A reply that was not expected, or a message for somebody else.
+    /// A reply to something else, or a confirmation that was not asked for.
     Unexpected(String),
 }
 
@@ -118,7 +118,7 @@ impl fmt::Display for Lost {
             Self::Io(purpose, error) => {
                 write!(f, "the connection{} failed: {error}", which(*purpose))
             }
-            Self::Malformed(error) => write!(f, "Redis sent what is not understood: {error}"),
+            Self::Malformed(error) => write!(f, "invalid reply from Redis: {error}"),
             Self::Unexpected(what) => write!(f, "Redis sent {what:?}, which was not expected"),
         }
     }

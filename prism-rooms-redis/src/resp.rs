@@ -17,6 +17,9 @@ use std::{fmt, mem, ops::Range};
 
 use bytes::{Buf, Bytes, BytesMut};
 
+/// What a TLS server says begins with this byte if it is not spoken to in TLS.
+const TLS_ALERT: u8 = 0x15;
+
 /// The longest frame: several times as long as the longest message of a cluster.
 const MAX_FRAME: usize = 4 << 20;
 
@@ -116,6 +119,9 @@ impl Decoder {
     /// Reads the scalar, or the beginning of an array, at `at`. Returns where the next value begins, if all of it has
     /// arrived.
     fn poll_value(&mut self) -> Result<Option<usize>, Malformed> {
+        if self.buffer.get(self.at) == Some(&TLS_ALERT) {
+            return Err(Malformed::Type(TLS_ALERT)); // no line break will come
+        }
         let Some(line_end) = self.poll_line()? else { return Ok(None) };
         let start = self.at + 1;
         let line = &self.buffer[self.at..line_end - 2];
@@ -269,6 +275,7 @@ fn parse_length(digits: &[u8]) -> Result<Option<u64>, Malformed> {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Type(TLS_ALERT) => f.write_str("the server speaks TLS; expected \"rediss://\""),
             Self::Type(byte) => write!(f, "the byte {byte:#04x} begins no value of RESP3"),
             Self::Length => f.write_str("a length is not a number"),
             Self::End => f.write_str("a line or a string does not end as it should"),

@@ -1,4 +1,4 @@
-//! [`Target`]: the server that a URL names, and the user.
+//! [`Target`]: the server that a URL names, and the credentials.
 
 use std::{borrow::Cow, error::Error, fmt};
 

@@ -58,8 +58,16 @@ fn a_server_that_is_too_old_is_named() {
 #[test]
 fn another_protocol_is_refused() {
     let reason = refused(instead_of("HELLO", b"HTTP/1.1 400 Bad Request\r\n\r\n"));
-    let expected = "Redis sent what is not understood: the byte 0x48 begins no value of RESP3";
+    let expected = "invalid reply from Redis: the byte 0x48 begins no value of RESP3";
     assert!(reason.ends_with(expected), "{reason}");
+}
+
+#[test]
+fn a_server_that_expects_tls_is_named() {
+    let alert =
+        |is_first| if is_first { b"\x15\x03\x01\x00\x02\x02\x46".to_vec() } else { Vec::new() };
+    let reason = refused(move |words| Some(alert(words[0] == "HELLO")));
+    assert!(reason.ends_with("the server speaks TLS; expected \"rediss://\""), "{reason}");
 }
 
 #[test]
@@ -81,7 +89,7 @@ fn an_address_that_does_not_answer_is_named() {
 fn a_message_without_end_is_cut() {
     let message = [b">999999999\r\n+message\r\n".to_vec(), b"+0123456789\r\n".repeat(400_000)];
     let reason = refused(instead_of("SUBSCRIBE", &message.concat()));
-    let expected = "Redis sent what is not understood: a message of more than 4 MiB";
+    let expected = "invalid reply from Redis: a message of more than 4 MiB";
     assert!(reason.ends_with(expected), "{reason}");
 }
 
