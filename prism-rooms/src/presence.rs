@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::to_raw_value;
 
 use crate::{
-    cluster::{Cluster, envelope::presence::MAX_META},
+    cluster::{Cluster, envelope::presence::MAX_META, topic::TopicHandle},
     error::{JoinError, TrackError},
     options::PresenceOptions,
 };
@@ -67,6 +67,8 @@ use self::{cluster::InCluster, tracker::Tracker};
 /// With [`new`](Self::new), it is about the connections of this process; with [`on`](Self::on), about those of all nodes of a
 /// [`Cluster`].
 pub struct Presence<M> {
+    /// The topic ends with the last clone, although tasks may keep the tracker a little longer.
+    topic: Option<Arc<TopicHandle>>,
     tracker: Arc<Tracker<M>>,
 }
 
@@ -87,7 +89,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// # Panics
     /// As [`new`](Self::new) does.
     pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
-        Self { tracker: Tracker::new(runtime, with_least_window(options), None) }
+        Self { topic: None, tracker: Tracker::new(runtime, with_least_window(options), None) }
     }
 
     // ---- being present
@@ -235,7 +237,8 @@ impl<M: Serialize + DeserializeOwned + Send + Sync + 'static> Presence<M> {
         let in_cluster = InCluster::new(name, |json| serde_json::from_str(json.get()));
         let options = options.max_meta_size(options.max_meta_size.min(MAX_META));
         let options = with_least_window(options);
-        Self { tracker: Tracker::new(cluster.runtime(), options, Some(in_cluster)) }
+        let topic = Some(Arc::new(in_cluster.handle()));
+        Self { topic, tracker: Tracker::new(cluster.runtime(), options, Some(in_cluster)) }
     }
 }
 
@@ -253,12 +256,36 @@ fn with_least_window(options: PresenceOptions) -> PresenceOptions {
 
 impl<M> Clone for Presence<M> {
     fn clone(&self) -> Self {
-        Self { tracker: self.tracker.clone() }
+        Self { topic: self.topic.clone(), tracker: self.tracker.clone() }
     }
 }
 
 impl<M> fmt::Debug for Presence<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Presence").field("options", &self.tracker.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests {
+    use prism_test::Sim;
+
+    use super::Presence;
+    use crate::{Cluster, MemoryBroker};
+
+    #[test]
+    fn a_topic_may_begin_again_although_a_task_keeps_the_last_tracker() {
+        let sim = Sim::new();
+        sim.run(async {
+            let cluster = Cluster::new(sim.clone(), MemoryBroker::new().backplane());
+            let first = Presence::<String>::on(&cluster, "status");
+            let kept = first.tracker.clone();
+            drop(first);
+            let second = Presence::<String>::on(&cluster, "status");
+            drop(kept);
+            let panic = std::panic::AssertUnwindSafe(|| Presence::<String>::on(&cluster, "status"));
+            assert!(std::panic::catch_unwind(panic).is_err(), "the second one has not ended");
+            drop(second);
+        });
     }
 }

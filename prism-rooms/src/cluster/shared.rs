@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -197,28 +200,31 @@ impl Shared {
         self.topics.lock().insert(prefix.clone(), Some(observer));
     }
 
-    /// Ends a topic: nobody is present there. The caller must hold no lock.
-    pub(crate) fn end_topic(&self, prefix: &Arc<str>) {
-        if let Some(changes) = &mut *self.changes.lock() {
+    /// Ends a topic, if it is open: nobody is present there. The caller must hold no lock.
+    pub(crate) fn end_topic(&self, prefix: &Arc<str>, is_open: &AtomicBool) {
+        let mut changes = self.changes.lock();
+        if !is_open.swap(false, Relaxed) {
+            return; // there may be another one with this name by now
+        }
+        if let Some(changes) = &mut *changes {
             changes.presence.retain(|room, _| !room.starts_with(&**prefix));
             changes.ended_topics.push(prefix.clone());
         }
+        drop(changes);
         self.topics.lock().remove(prefix);
         self.wake();
     }
 
-    /// Records that a connection is present in a room, or is not any more.
-    pub(crate) fn record_person(&self, room: String, id: u128, present: Option<Present>) {
-        self.record_presence(room, |changes| drop(changes.people.insert(id, present)));
-    }
-
-    /// Records that a room of presence has appeared or vanished.
-    pub(crate) fn record_presence_room(&self, room: String, exists: bool) {
-        self.record_presence(room, |changes| changes.exists = Some(exists));
-    }
-
-    fn record_presence(&self, room: String, record: impl FnOnce(&mut PresenceChanges)) {
-        if let Some(changes) = &mut *self.changes.lock() {
+    /// Records what has changed in a room of presence, if its topic is open.
+    pub(crate) fn record_presence(
+        &self,
+        room: String,
+        is_open: &AtomicBool,
+        record: impl FnOnce(&mut PresenceChanges),
+    ) {
+        if let Some(changes) = &mut *self.changes.lock()
+            && is_open.load(Relaxed)
+        {
             record(changes.presence.entry(room.into()).or_default());
             self.has_changes.raise();
         }

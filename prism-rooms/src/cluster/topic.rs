@@ -1,11 +1,15 @@
 //! [`Topic`]: the hold of a [`Presence`](crate::Presence) on its cluster.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::AtomicBool};
 
-use super::{present::Present, shared::Shared, topic_observer::TopicObserver};
+use super::{
+    present::Present,
+    shared::{PresenceChanges, Shared},
+    topic_observer::TopicObserver,
+};
 use crate::{directory::NameObserver, rooms::Rooms, signal::Signals};
 
-/// A topic of presence at a node, which says who is there. When it is dropped, nobody is.
+/// A topic of presence at a node, which says who is there, until it [ends](TopicHandle).
 pub(crate) struct Topic {
     rooms: TopicRooms,
     /// The node is there as long as the topic.
@@ -17,15 +21,26 @@ pub(crate) struct Topic {
 struct TopicRooms {
     shared: Arc<Shared>,
     prefix: Arc<str>,
+    /// Whether the topic has not ended. After that, nothing is recorded.
+    is_open: Arc<AtomicBool>,
 }
+
+/// Ends its topic when it is dropped: nobody is there any more, and the node may have another one with this name.
+pub(crate) struct TopicHandle(TopicRooms);
 
 impl Topic {
     /// Creates a topic of a node. Returns `None` if the node has one with this name.
     pub(crate) fn new(name: &str, shared: &Arc<Shared>, node: Rooms) -> Option<Self> {
         // The name ends at the first colon.
         let prefix = Arc::from(name.replace('%', "%25").replace(':', "%3a") + ":");
-        let rooms = TopicRooms { shared: shared.clone(), prefix };
+        let is_open = Arc::new(AtomicBool::new(true));
+        let rooms = TopicRooms { shared: shared.clone(), prefix, is_open };
         shared.add_topic(&rooms.prefix).then(|| Self { rooms, _node: node })
+    }
+
+    /// Returns what ends the topic when it is dropped.
+    pub(crate) fn handle(&self) -> TopicHandle {
+        TopicHandle(self.rooms.clone())
     }
 
     /// Sets who is told of what other nodes say.
@@ -41,7 +56,7 @@ impl Topic {
     /// Records that a connection is present in a room, or is not any more. To be called under the room's lock;
     /// [`signal`](Self::signal) has to follow.
     pub(crate) fn record(&self, room: &str, id: u128, present: Option<Present>) {
-        self.rooms.shared.record_person(self.rooms.name(room), id, present);
+        self.rooms.record(room, |changes| drop(changes.people.insert(id, present)));
     }
 
     /// Wakes the cluster later, if anything was recorded.
@@ -52,24 +67,24 @@ impl Topic {
     }
 }
 
-impl Drop for Topic {
+impl Drop for TopicHandle {
     fn drop(&mut self) {
-        self.rooms.shared.end_topic(&self.rooms.prefix);
+        self.0.shared.end_topic(&self.0.prefix, &self.0.is_open);
     }
 }
 
 impl TopicRooms {
-    fn name(&self, room: &str) -> String {
-        [&self.prefix, room].concat()
+    fn record(&self, room: &str, record: impl FnOnce(&mut PresenceChanges)) {
+        self.shared.record_presence([&self.prefix, room].concat(), &self.is_open, record);
     }
 }
 
 impl NameObserver for TopicRooms {
     fn appeared(&self, room: &Arc<str>) {
-        self.shared.record_presence_room(self.name(room), true);
+        self.record(room, |changes| changes.exists = Some(true));
     }
 
     fn vanished(&self, room: &Arc<str>) {
-        self.shared.record_presence_room(self.name(room), false);
+        self.record(room, |changes| changes.exists = Some(false));
     }
 }

@@ -7,7 +7,11 @@ use serde_json::value::RawValue;
 
 use super::people::People;
 use crate::{
-    cluster::{present::Present, topic::Topic, topic_observer::TopicObserver},
+    cluster::{
+        present::Present,
+        topic::{Topic, TopicHandle},
+        topic_observer::TopicObserver,
+    },
     directory::NameObserver,
     signal::Signals,
     sync::run_user_code,
@@ -22,6 +26,11 @@ pub(super) struct InCluster<M> {
 impl<M> InCluster<M> {
     pub(super) const fn new(topic: Topic, read: fn(&RawValue) -> serde_json::Result<M>) -> Self {
         Self { topic, read }
+    }
+
+    /// Returns what ends the topic when it is dropped.
+    pub(super) fn handle(&self) -> TopicHandle {
+        self.topic.handle()
     }
 
     pub(super) fn room_observer(&self) -> Arc<dyn NameObserver> {

@@ -1,10 +1,13 @@
 //! Every interleaving of rooms of presence that vanish and come back with what other nodes say about them, tried by loom.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use loom::thread;
 
-use super::Shared;
+use super::{PresenceChanges, Shared};
 use crate::{
     cluster::node_id::node_id,
     directory::{Directory, NameObserver, Vacancy},
@@ -26,13 +29,21 @@ impl Vacancy for Room {
 /// Tells the cluster of rooms, as a topic does.
 struct Observer(Arc<Shared>);
 
+impl Observer {
+    fn record(&self, name: &str, exists: bool) {
+        let is_open = AtomicBool::new(true);
+        let record = |changes: &mut PresenceChanges| changes.exists = Some(exists);
+        self.0.record_presence(name.to_owned(), &is_open, record);
+    }
+}
+
 impl NameObserver for Observer {
     fn appeared(&self, name: &Arc<str>) {
-        self.0.record_presence_room(name.to_string(), true);
+        self.record(name, true);
     }
 
     fn vanished(&self, name: &Arc<str>) {
-        self.0.record_presence_room(name.to_string(), false);
+        self.record(name, false);
     }
 }
 
