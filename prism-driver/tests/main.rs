@@ -81,6 +81,8 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_floods;
 #[cfg(feature = "tls")]
+mod tls_services;
+#[cfg(feature = "tls")]
 mod tls_slow_readers;
 mod transport;
 mod wake;
