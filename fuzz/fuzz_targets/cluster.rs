@@ -84,12 +84,12 @@ impl Backplane for Any {
                         for command in commands {
                             match command {
                                 Command::Subscribe { ticket, .. } => session.done(ticket),
-                                _ => {}
                                 Command::Publish { payload, ticket, .. } => {
                                     self.0.published.lock().unwrap().push(payload.clone());
                                     session.received(payload);
                                     session.done(ticket);
                                 }
+                                _ => {}
                             }
                         }
                     }
