@@ -10,8 +10,8 @@
 //! chat allows: which names, texts and rooms. The guide "Rooms in the browser" (`prism-rooms/docs/browser.md`)
 //! describes both sides.
 //!
-//! A browser is a person: its tabs have the same key, which the page makes up and passes as `/ws?person=KEY`. Nobody
-//! logs in, so everyone can claim to be anyone; the example `login` shows how to know better. Members are shown with
+//! A browser is a person: its tabs have the same key, which the page generates and passes as `/ws?person=KEY`. Nobody
+//! logs in, so anyone can claim to be anyone; the example `login` shows how to authenticate people. Members are shown with
 //! `{"name": NAME, "typing": BOOL}`, and send `{"name": NAME, "text": TEXT}`.
 
 use std::{borrow::Cow, io};

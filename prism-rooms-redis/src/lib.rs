@@ -25,20 +25,21 @@
 //!     let redis = Redis::new(Tokio, "redis://shop:secret@10.0.0.5/")?.prefix("shop");
 //!     let cluster = Cluster::new(Tokio, redis);
 //!     let chat = Chat(cluster.rooms());
-//!     Server::bind("127.0.0.1:8080").await?.websocket("/ws", chat).serve().await;
+//!     let stop = async { _ = tokio::signal::ctrl_c().await };
+//!     Server::bind("127.0.0.1:8080").await?.websocket("/ws", chat).serve_until(stop).await;
 //!     cluster.leave().await;
 //!     Ok(())
 //! }
 //! ```
 //!
 //! It needs Redis 6.2.2 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to
-//! set one up, and what happens when it fails. [What you can rely on in a cluster](prism_rooms::docs::cluster) holds
-//! with it.
+//! set one up, and what happens when it fails. [The guarantees of clusters](prism_rooms::docs::cluster) all hold with
+//! it.
 //!
 //! # How it works
 //!
-//! A session has two connections, in the cluster's own task: one publishes, and one listens. The commands that are
-//! there at once leave in one write. Up to 64 KiB are read at a time, and delivered before more are read. Each room is
+//! A session has two connections, in the cluster's own task: one publishes, and one listens. Commands that are queued
+//! together are sent in one write. Up to 64 KiB are read at a time, and delivered before more are read. Each room is
 //! a channel, so a process receives only what its members need, and nothing is stored in Redis.
 //!
 //! RESP3, the protocol of Redis, is implemented here, as far as it is needed. So the crate adds no other crates to your

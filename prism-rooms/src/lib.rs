@@ -1,10 +1,10 @@
 //! Rooms, broadcast and presence for Prism's connections, on every runtime.
 //!
-//! - [`Rooms`] groups connections, and sends a message to all members of a group.
+//! - [`Rooms`] groups connections into rooms, and sends a message to all members of a room.
 //! - A [`Cluster`] makes rooms span several processes, and a [`History`] keeps their messages for clients that come back.
 //! - [`Presence`] tracks who is in a room, with metadata such as a status, and sends each change to the connections
 //!   that watch the room.
-//! - [`JsonRooms`] is a handler that gives both to [browsers](docs::browser), as JSON.
+//! - [`JsonRooms`] is a handler that gives rooms and presence to [browsers](docs::browser), as JSON.
 //!
 //! You can use rooms and presence without each other.
 //!
@@ -84,7 +84,8 @@
 //! In short:
 //!
 //! - A connection that has ended is in no room, and a room exists exactly while it has members.
-//! - A message is delivered at most once, and all members of a room receive its messages in the same order.
+//! - A message is delivered at most once, and all members of a room (in a cluster: on one node) receive its messages in
+//!   the same order.
 //! - A slow member delays no other member. It misses messages instead, or is closed: you choose.
 //!
 //! [What you can rely on in rooms](docs::rooms) states this exactly, and says what a message costs. The example
@@ -169,14 +170,16 @@
 //!
 //! # Several processes
 //!
-//! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several: a
-//! message reaches the members at all of its nodes. [`Presence::on`] shows the people at all of them. They exchange messages over a [`Backplane`], and
-//! [the guide to clusters](docs::cluster) says what you can rely on when that fails.
+//! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several:
+//! each process is a node, and a message reaches the members at all nodes. [`Presence::on`] shows the people at all nodes.
+//! Nodes exchange messages over a [`Backplane`], such as
+//! [Redis](https://github.com/prism-rs/prism/tree/main/prism-rooms-redis). The guides to [clusters](docs::cluster) and to
+//! [presence in them](docs::cluster_presence) say what you can rely on when it fails.
 //!
 //! # Clients that come back
 //!
 //! A [`History`] keeps the messages of rooms for a while. A client that was away comes back with the [`Position`] of the last
-//! message that it has. It gets what it has missed, or the application is told that this cannot be had:
+//! message that it has. It gets what it has missed, or the application is told that messages are lost:
 //!
 //! ```no_run
 //! # async fn send_everything(_: &prism_driver::Connection) {}
