@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_channel::Receiver;
 use bytes::Bytes;
-use prism_driver::{Connection, Deferring, hold_wakeups};
+use prism_driver::{Connection, Deferring, PreparedMessage, TrySendError, hold_wakeups};
 
 use super::{
     error::HistoryJoinError,
@@ -67,17 +67,27 @@ impl<'a> Joining<'a> {
     async fn send(&self, first: &Position, records: Vec<Bytes>) -> Result<bool, HistoryJoinError> {
         let mut is_whole = true;
         for (offset, record) in (first.offset()..).zip(records) {
-            // Whatever the connection's policy is: it must not miss one.
-            if self.connection.is_full() {
-                let flushed = self.connection.flush().await;
-                flushed.map_err(|_| HistoryJoinError::Join(JoinError::Ended))?;
-            }
             match self.hub.format(&first.with_offset(offset), &record) {
-                Some(message) => drop(self.connection.try_send(message)), // fails if it is closing
+                Some(message) => self.send_one(&message).await?,
                 None => is_whole = false,
             }
         }
         Ok(is_whole)
+    }
+
+    /// Sends a message. Whatever the connection's policy is: it must not miss one.
+    async fn send_one(&self, message: &PreparedMessage) -> Result<(), HistoryJoinError> {
+        loop {
+            if self.connection.is_full() {
+                let flushed = self.connection.flush().await;
+                flushed.map_err(|_| HistoryJoinError::Join(JoinError::Ended))?;
+            }
+            // Others send to it as well, and may have filled it just now.
+            match self.connection.try_send(message) {
+                Err(TrySendError::Full) => {}
+                Ok(()) | Err(TrySendError::Refused(_)) => return Ok(()), // or it is closing
+            }
+        }
     }
 }
 

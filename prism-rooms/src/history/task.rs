@@ -10,7 +10,7 @@ use std::{
 
 use async_channel::Sender;
 use bytes::Bytes;
-use prism_driver::{CloseCode, Connection, PreparedMessage};
+use prism_driver::{CloseCode, Connection, PreparedMessage, TrySendError};
 
 use super::{
     core::{
@@ -238,8 +238,10 @@ impl Active {
                 return self.core.postpone(admission, index);
             }
             let position = admission.position.with_offset(first + index as u64);
-            match hub.format(&position, record) {
-                Some(message) => drop(connection.try_send(message)), // fails if it is closing
+            match hub.format(&position, record).map(|message| connection.try_send(message)) {
+                // Others send to it as well, and have filled it just now.
+                Some(Err(TrySendError::Full)) => return self.core.postpone(admission, index),
+                Some(Ok(()) | Err(TrySendError::Refused(_))) => {} // or it is closing
                 None => is_whole = false,
             }
         }
