@@ -1,7 +1,7 @@
 //! Messages that are kept, and repeated to clients that come back.
 
 use prism_driver::{
-    CloseCode, Connection, Disconnect, Handler, Message, Options, OwnedMessage, Runtime,
+    CloseCode, Connection, Disconnect, Handler, Message, Options, OwnedMessage, Runtime, Socket,
 };
 use prism_rooms::{
     AppendError, Backplane, Cluster, History, HistoryError, HistoryJoinError, Joined, Keep,
@@ -174,14 +174,19 @@ fn a_member_that_does_not_read_is_closed_and_comes_back() {
     });
 }
 
+/// Opens a connection to a server of another kind, which adds it to nothing. Returns both of its ends.
+async fn connect_elsewhere(world: &World) -> (Socket, Connection) {
+    let (sent, connections) = async_channel::unbounded();
+    world.sim.start_server("other.example", |server| server.websocket("/", HandOver(sent)));
+    let socket = world.sim.client("ws://other.example/").connect().await.unwrap();
+    (socket, connections.recv().await.unwrap())
+}
+
 #[test]
 fn a_connection_that_is_a_member_already_receives_nothing_twice() {
     let world = World::new(1, 100);
-    let (sent, connections) = async_channel::unbounded();
-    world.sim.start_server("other.example", |server| server.websocket("/", HandOver(sent)));
     world.sim.run(async {
-        let socket = world.sim.client("ws://other.example/").connect().await.unwrap();
-        let connection = connections.recv().await.unwrap();
+        let (socket, connection) = connect_elsewhere(&world).await;
         let history = &world.nodes[0].history;
         let joined = history.join(&connection, "tea", None).await.unwrap();
         let Joined::Whole { position, .. } = joined else { panic!("{joined:?}") };
@@ -205,11 +210,8 @@ fn a_connection_that_is_a_member_already_receives_nothing_twice() {
 #[test]
 fn a_join_that_is_dropped_or_left_adds_nothing() {
     let world = World::new(1, 100);
-    let (sent, connections) = async_channel::unbounded();
-    world.sim.start_server("other.example", |server| server.websocket("/", HandOver(sent)));
     world.sim.run(async {
-        let socket = world.sim.client("ws://other.example/").connect().await.unwrap();
-        let connection = connections.recv().await.unwrap();
+        let (socket, connection) = connect_elsewhere(&world).await;
         let Node { history, backplane, .. } = &world.nodes[0];
         let rooms = history.rooms();
         world.sim.settle().await;

@@ -72,6 +72,7 @@ fn send_short(
 fn finish_for_sleeping_owner(connection: &Arc<Shared>, mut state: Locked<'_>) {
     let remaining = for_sleeping_owner(&mut state);
     drop(state);
+    // Of the messages that a turn sends to a connection, only the first leaves something to do.
     if !matches!(remaining, AfterSend::Nothing) {
         finish(connection, remaining);
     }
