@@ -174,6 +174,13 @@ impl RedisServer {
     pub fn channels(&self) -> usize {
         self.command(&["PUBSUB", "CHANNELS"]).lines().count()
     }
+
+    /// Returns how many connections listen to channels.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        let list = self.command(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+        list.lines().filter(|line| !line.is_empty()).count()
+    }
 }
 
 /// Adds the values of a reply, each with a line break.

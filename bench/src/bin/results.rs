@@ -5,7 +5,7 @@
 //!         [--slowest PER_SECOND] [--page FILE]
 //! ```
 //!
-//! With `--only` (parts of cells' names, separated by commas), `--servers` (whole names) or
+//! With `--only` (cells' names, or parts of them, separated by commas), `--servers` (whole names) or
 //! `--prism-binary` (the server program of another build, called NAME) it prints the tables and writes no
 //! page. The cells of latency measure the slowest server's maximum first, unless `--slowest` says what it is, so that several
 //! runs have the same rates. With `--page` it writes the page into that file, and the plots into the folder `plots` beside it.
@@ -180,7 +180,9 @@ impl Arguments {
     }
 
     fn includes(&self, cell: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| cell.contains(part.as_str()))
+        let is_name = |word: &str| CELLS.iter().any(|cell| cell.name == word);
+        let means = |word: &String| if is_name(word) { cell == word } else { cell.contains(word) };
+        self.only.is_empty() || self.only.iter().any(means)
     }
 }
 
