@@ -24,6 +24,9 @@ use self::broker::{Broker, Connection, Node};
 /// A message broker in memory, which connects the nodes of a [`Cluster`](crate::Cluster) in one process. It is for tests:
 /// of applications, with several nodes and any fault that a network and a broker can have. A clone is the same broker.
 ///
+/// It may also keep the messages of a [`History`](crate::History) for a server that is alone. They are lost when that ends.
+/// It keeps up to 64 MiB: beyond that, it forgets the rooms that have not been used for the longest time.
+///
 /// On `prism-test`'s simulation, a test of an outage takes no time:
 ///
 /// ```
