@@ -1,8 +1,8 @@
 /** Why something was not done. */
 export class PrismError extends Error {
   /**
-   * A code of the protocol (`malformed`, `unknown`, `refused`, `unavailable`, `limit`, `full`, `not_joined`), or one of
-   * this client:
+   * A code of the protocol (`malformed`, `unknown`, `refused`, `unavailable`, `unconfirmed`, `limit`, `full`,
+   * `not_joined`), or one of this client:
    * - `timeout`: there was no answer within 10 s. The message may have been sent to the others or not.
    * - `unsent`: the room was not joined within 10 s, so the message was not sent.
    * - `lost`: the connection was lost before there was an answer. The request may have been executed or not.
@@ -15,7 +15,7 @@ export class PrismError extends Error {
 
 /** Later versions may have more. */
 export type ErrorCode =
-  | 'malformed' | 'unknown' | 'refused' | 'unavailable' | 'limit' | 'full' | 'not_joined'
+  | 'malformed' | 'unknown' | 'refused' | 'unavailable' | 'unconfirmed' | 'limit' | 'full' | 'not_joined'
   | 'timeout' | 'unsent' | 'lost' | 'left' | 'closed' | 'busy'
   | (string & {});
 
@@ -107,6 +107,11 @@ export interface JoinOptions<Meta> {
   meta?: Meta;
   /** Whether to see who is in the room. */
   presence?: boolean;
+  /**
+   * A position that was stored, of a room that keeps its messages: those after it are repeated. Ignored if the room was
+   * joined before.
+   */
+  after?: string;
 }
 
 export interface Person<Meta> {
@@ -118,7 +123,12 @@ export interface RoomMessageEvent<Data> extends Event {
   readonly data: Data;
   /** The key of the person who sent it. Undefined if the server did. */
   readonly from?: string;
-  /** Where it is in the history of the room, if the server keeps one. */
+  /** Where it is in the history of the room, if that keeps its messages. */
+  readonly position?: string;
+}
+
+export interface Sent {
+  /** Where the message is in the history of the room, if that keeps its messages. */
   readonly position?: string;
 }
 
@@ -134,15 +144,27 @@ export interface PresenceEvent<Meta> extends Event {
 }
 
 export interface JoinEvent extends Event {
-  /** Whether messages may be missing since the previous connection. */
+  /** Whether messages may be missing since the previous connection. If so, a `missed` event follows. */
   readonly missed: boolean;
+}
+
+export interface MissedEvent extends Event {
+  /**
+   * - `too_old`: more messages have been sent since than are kept.
+   * - `unknown`: the server does not have the history in which we were: it has been deleted since, or lost.
+   * - `not_kept`: the server does not keep the messages of this room.
+   * - `lost`: messages were lost that should have been kept.
+   */
+  readonly reason: 'too_old' | 'unknown' | 'not_kept' | 'lost' | (string & {});
 }
 
 export interface RoomEvents<Data, Meta> {
   message: RoomMessageEvent<Data>;
   presence: PresenceEvent<Meta>;
-  /** The room was joined, for the first time or again. */
+  /** The room was joined, for the first time or again. Messages that were repeated have come before. */
   join: JoinEvent;
+  /** Messages before the next one may be missing, and will not come. */
+  missed: MissedEvent;
   /** We are not in the room any more, and will not join again: `error` says why. */
   leave: PrismErrorEvent;
   /** A join is tried again later, or presence cannot be seen. */
@@ -156,13 +178,13 @@ export class Room<Data = any, Meta = any> extends EventTarget {
   readonly state: 'joining' | 'joined' | 'left';
   /** The people last known to be in the room, by their keys. Empty unless `presence` was asked for. */
   readonly people: ReadonlyMap<string, Person<Meta>>;
-  /** The position of the last message, if the server keeps a history. */
+  /** The position up to which we have everything, if the room keeps its messages. It may be stored, for `join`. */
   readonly position?: string;
   /**
    * Sends to all members; with `echo: false`, to all others. Waits until the room is joined, for at most 10 s. Resolves
-   * when the server has accepted the message, and rejects with a `PrismError` otherwise.
+   * when the server has accepted the message, and has kept it if the room does; rejects with a `PrismError` otherwise.
    */
-  send(data: Data, options?: { echo?: boolean }): Promise<unknown>;
+  send(data: Data, options?: { echo?: boolean }): Promise<Sent>;
   /**
    * Shows us to the others with this metadata, or no longer if it is undefined. Waits until the room is joined, without
    * a time limit, and is done again after a reconnection; only the last metadata that wait are sent. Resolves when the

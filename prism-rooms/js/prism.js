@@ -235,6 +235,7 @@ export class Client extends Emitter {
       case 'ok': return this._settle(message.id, undefined, message);
       case 'error': return this._refused(message, room);
       case 'message': return room?._receive(message);
+      case 'missed': return room?._warned(message);
       case 'left': return room?._removed();
       case 'state':
       case 'diff': return room?._change(message);
@@ -270,10 +271,11 @@ export class Room extends Emitter {
   _tracks = []; // metadata that wait for the room, with the promises of those who wait for them
   _gaps = 0; // in presence, since the last change that followed the one before
 
-  constructor(client, name, { meta, presence } = {}) {
+  constructor(client, name, { meta, presence, after } = {}) {
     super();
     this.client = client;
     this.name = name;
+    this.position = after;
     this._meta = meta;
     this._watches = presence;
   }
@@ -323,20 +325,24 @@ export class Room extends Emitter {
       client._joins--;
       if (this.state !== 'joining') { /* it was left meanwhile */ }
       else if (error) this._notJoined(error);
-      else this._joined(answer, watch);
+      else this._joined(answer, watch, after);
       client._joinMore();
     });
   }
 
-  _joined({ recovered, position }, isWatching) {
-    const missed = Boolean(this._wasJoined && !recovered);
+  _joined({ recovered, position, reason }, isWatching, after) {
+    const hasGap = this._hasGap;
+    const missed = Boolean((this._wasJoined || after) && !recovered || hasGap);
     this._wasJoined = true;
-    this.position = position ?? this.position;
+    this._hasGap = false;
+    // What has come before the answer may be newer than that.
+    if (this.position === after || !(distance(position, this.position) >= 0)) this.position = position ?? this.position;
     this.state = 'joined';
     if (this._watches && !isWatching) this._watch();
     this._sendTracks();
     this.client._release(this);
     this._emit('join', { missed });
+    if (missed) this._miss(reason ?? (hasGap ? 'lost' : 'not_kept'));
   }
 
   _notJoined(error) {
@@ -415,9 +421,27 @@ export class Room extends Emitter {
 
   // ---- what the server sends
 
-  _receive({ data, from, position }) {
-    this.position = position ?? this.position;
-    this._emit('message', { data, from, position });
+  /** Messages that are kept come once each, in the order of their positions. */
+  _receive({ data, from, position, except }) {
+    if (position) {
+      const step = distance(this.position, position);
+      if (step <= 0) return; // we have it already
+      if (this.position && step !== 1) this._miss('lost');
+      this.position = position;
+    }
+    if (!except || except !== this.client.connection) this._emit('message', { data, from, position });
+  }
+
+  /** The server has lost messages. Those after the position follow. */
+  _warned({ position, reason }) {
+    this.position = position;
+    this._miss(reason);
+  }
+
+  /** Messages may be missing. While we join, the answer will tell more. */
+  _miss(reason) {
+    if (this.state === 'joined') this._emit('missed', { reason });
+    else this._hasGap = true;
   }
 
   /** Asks for the whole state of presence. Until it arrives, changes mean nothing. */
@@ -477,6 +501,12 @@ const closed = () => new PrismError('closed', 'the connection is closed');
 
 /** Returns a random delay, whose bound doubles with each failure. */
 const backoff = failures => Math.random() * Math.min(MAX_DELAY, FIRST_DELAY * 2 ** failures);
+
+/** Returns how far one position is behind another: NaN if nobody can know. */
+function distance(position, other) {
+  const [[epoch, offset], [otherEpoch, otherOffset]] = [position, other].map(text => String(text).split('-'));
+  return epoch === otherEpoch ? otherOffset - offset : NaN;
+}
 
 function byKey(people) { return new Map(people.map(person => [person.key, person])); }
 

@@ -7,6 +7,9 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
+    backplane::history::Keep,
+    cluster::Cluster,
+    history::{History, error::HistoryError},
     presence::Presence,
     rooms::{Delivery, Rooms},
 };
@@ -15,6 +18,8 @@ mod answer;
 pub(crate) mod authorize;
 mod departures;
 mod execute;
+mod join;
+mod kept_rooms;
 mod pending_requests;
 mod rejection;
 mod request;
@@ -24,6 +29,7 @@ use self::{
     answer::{Answer, send},
     authorize::Authorize,
     departures::after_leave,
+    kept_rooms::KeptRooms,
     pending_requests::PendingRequests,
     request::{Request, Verb},
 };
@@ -77,6 +83,30 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// So is, with each policy, one for which your program's [removal](Self::remove) cannot be put into the outbox. Do not use
 /// `DropOldest`, which drops answers unnoticed.
 ///
+/// # History
+///
+/// A handler that is created [with a history](Self::with_history) keeps what is sent to rooms. A client that comes back, to
+/// any node, is sent what it has missed, or told that this cannot be had. Any member may read all that is kept of its room,
+/// also from before it came. [The guide to history](crate::docs::history) says what you can rely on.
+///
+/// ```no_run
+/// use std::{error::Error, time::Duration};
+///
+/// use prism_rooms::{Authorize, Cluster, JsonRooms, Keep, Presence};
+///
+/// async fn run(cluster: &Cluster, members: impl Authorize) -> Result<(), Box<dyn Error>> {
+///     let keep = Keep { messages: 1000, age: Duration::from_secs(24 * 60 * 60) };
+///     let presence = Presence::on(cluster, "members");
+///     let handler = JsonRooms::with_history(cluster, keep, presence, members)?
+///         .kept_rooms(|room| !room.starts_with("cursors:")); // by default, all are kept
+///
+///     // From elsewhere in your program:
+///     let history = handler.history().expect("it has one");
+///     history.append("tea", handler.message("tea", "the kettle is on")?).await?;
+///     Ok(())
+/// }
+/// ```
+///
 /// # Messages of your own
 ///
 /// Wrap the handler, and pass on what is not yours. In `prism.js`, `client.send` sends such messages, and the client's event
@@ -115,6 +145,8 @@ pub struct JsonRooms<A> {
     rooms: Rooms,
     presence: Presence<Box<RawValue>>,
     authorize: A,
+    /// `None` if no messages are kept.
+    kept: Option<KeptRooms>,
     pending_requests: PendingRequests,
     authorize_timeout: Duration,
     max_name_len: usize,
@@ -134,11 +166,39 @@ impl<A: Authorize> JsonRooms<A> {
             rooms,
             presence,
             authorize,
+            kept: None,
             pending_requests,
             authorize_timeout: Duration::from_secs(10),
             max_name_len: 256,
             max_data_size: 16 << 10,
         }
+    }
+
+    /// Creates a handler for the rooms of a cluster, which keeps what clients send to them. All nodes of the cluster need
+    /// such a handler, with the same `keep` and the same [`kept_rooms`](Self::kept_rooms).
+    ///
+    /// It sets up the cluster's [`History`]. Otherwise it is as one from [`new`](Self::new).
+    ///
+    /// # Errors
+    /// If the cluster's backplane keeps no messages, or if the cluster has a history already.
+    pub fn with_history(
+        cluster: &Cluster,
+        keep: Keep,
+        presence: Presence<Box<RawValue>>,
+        authorize: A,
+    ) -> Result<Self, HistoryError> {
+        let kept = Some(KeptRooms::of(cluster, keep)?);
+        Ok(Self { kept, ..Self::new(cluster.rooms(), presence, authorize) })
+    }
+
+    /// Keeps only the messages to rooms for which `is_kept` returns `true`. By default, a handler with a
+    /// [history](Self::with_history) keeps those to all rooms, and one without keeps none, whatever this returns.
+    ///
+    /// It is called for each join and each message, so it should be quick. It must always return the same for a room.
+    #[must_use]
+    pub fn kept_rooms(mut self, is_kept: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.kept = self.kept.map(|kept| kept.only(is_kept));
+        self
     }
 
     /// Sets how long your [`Authorize`] may take for a request. Default: 10 s. After that, the client receives an error
@@ -167,7 +227,8 @@ impl<A: Authorize> JsonRooms<A> {
         self
     }
 
-    /// Sends data to the members of a room. They receive it as a message without a sender.
+    /// Sends data to the members of a room. They receive it as a message without a sender. It is not kept, even if the room
+    /// has a [history](Self::history).
     ///
     /// # Errors
     /// Returns an error if the data cannot be encoded as JSON. Then nothing is sent.
@@ -179,7 +240,8 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(self.rooms.to(room).send(self.message(room, data)?))
     }
 
-    /// Encodes a message to a room, without a sender, to send it to whom you like:
+    /// Encodes a message to a room, without a sender, to [append](History::append) it to the [history](Self::history), or
+    /// to send it to whom you like:
     ///
     /// ```no_run
     /// # use prism_rooms::{Authorize, JsonRooms};
@@ -197,12 +259,18 @@ impl<A: Authorize> JsonRooms<A> {
         data: &(impl Serialize + ?Sized),
     ) -> Result<String, serde_json::Error> {
         let data = to_raw_value(data)?;
-        Ok(Answer::Message { room, from: None, data: &data }.encode())
+        Ok(Answer::Message { room, from: None, data: &data, except: None }.encode())
     }
 
     /// Returns the rooms of the clients.
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
+    }
+
+    /// Returns the history of the rooms, if there is one. Append only what [`message`](Self::message) returns, and only to
+    /// rooms that [are kept](Self::kept_rooms): otherwise clients ignore it, and believe that they have missed something.
+    pub fn history(&self) -> Option<&History> {
+        self.kept.as_ref().map(|kept| &kept.history)
     }
 
     /// Returns the presence of the clients.
@@ -218,6 +286,10 @@ impl<A: Authorize> JsonRooms<A> {
     pub fn remove(&self, id: ConnectionId, room: &str) -> bool {
         let was_joining = self.pending_requests.cancel(id, room);
         self.rooms.leave(id, room) || was_joining
+    }
+
+    fn kept_room(&self, room: &str) -> Option<&KeptRooms> {
+        self.kept.as_ref().filter(|kept| kept.contains(room))
     }
 }
 
@@ -241,9 +313,9 @@ impl<A: Authorize> Handler for JsonRooms<A> {
             }
         };
         let outcome = self.execute(connection, &request).await;
-        let has_joined = outcome.is_ok() && matches!(request.verb, Verb::Join { .. });
-        let answer = match outcome {
-            Ok(()) => request.id.map(|id| Answer::Ok { id }.encode()),
+        let has_joined = outcome.is_ok() && matches!(request.verb, Verb::Join(_));
+        let answer = match &outcome {
+            Ok(outcome) => request.id.map(|id| Answer::Ok { id, outcome }.encode()),
             Err(rejection) => Some(rejection.encode(request.id, request.named_room())),
         };
         if let Some(answer) = answer {

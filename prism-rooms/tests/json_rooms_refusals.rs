@@ -102,6 +102,12 @@ async fn what_is_no_request_is_answered_with_what_is_wrong() {
             "invalid JSON",
         ),
         (&deep, Some(3), "malformed", "expected at most 64 levels of nesting"),
+        (
+            r#"{"type":"join","id":3,"room":"a","after":7}"#,
+            Some(3),
+            "malformed",
+            "invalid type: integer `7`, expected",
+        ),
         (r#"{"type":"dance","id":3,"room":"a"}"#, Some(3), "unknown", "unknown type of request"),
     ] {
         ada.0.send(text).await.unwrap();
@@ -114,7 +120,7 @@ async fn what_is_no_request_is_answered_with_what_is_wrong() {
     assert_eq!(ada.recv().await["message"], "expected a text message, got a binary one");
     // It is still connected. Fields that it may have from a later version do not matter.
     assert_eq!(
-        ada.ask(json!({ "type": "join", "id": 4, "room": "tea", "after": "7-1" })).await,
+        ada.ask(json!({ "type": "join", "id": 4, "room": "tea", "before": "7-1" })).await,
         ok(4)
     );
 }

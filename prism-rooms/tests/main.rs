@@ -9,6 +9,8 @@ mod history;
 mod history_faults;
 mod history_world;
 mod json_rooms;
+mod json_rooms_history;
+mod json_rooms_history_faults;
 mod json_rooms_refusals;
 mod limits;
 mod presence;

@@ -88,6 +88,25 @@ export async function opened(...parameters) {
   return { client, events, socket: sockets[0] };
 }
 
+/** Connects, joins a room, and collects its events. */
+export async function joined(name = 'tea', options = undefined) {
+  const { client, socket } = await opened();
+  const room = client.join(name, options);
+  const events = collect(room, 'join', 'leave', 'message', 'error');
+  await socket.accepts({ type: 'join', room: name });
+  return { client, socket, room, events };
+}
+
+/** Loses the connection, and gets another. */
+export async function reconnected() {
+  const count = sockets.length;
+  await sockets.at(-1).ends();
+  await pass(30_000);
+  assert.equal(sockets.length, count + 1);
+  await sockets.at(-1).welcomes();
+  return sockets.at(-1);
+}
+
 /** Collects the events of a client or a room. */
 export function collect(target, ...types) {
   const events = [];

@@ -1,31 +1,12 @@
-// Rooms: when they are joined, what becomes of messages, and what is recovered.
+// Rooms: when they are joined, and what becomes of messages.
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 
-import { collect, failsWith, giveBack, open, opened, pass, settled, sockets, takeOver } from './fake.mjs';
+import { collect, failsWith, giveBack, joined, open, opened, pass, reconnected, settled, sockets, takeOver } from './fake.mjs';
 
 beforeEach(takeOver);
 afterEach(giveBack);
-
-/** Joins a room, and collects its events. */
-async function joined(name = 'tea', options = undefined) {
-  const { client, socket } = await opened();
-  const room = client.join(name, options);
-  const events = collect(room, 'join', 'leave', 'message', 'error');
-  await socket.accepts({ type: 'join', room: name });
-  return { client, socket, room, events };
-}
-
-/** Loses the connection, and gets another. */
-async function reconnected() {
-  const count = sockets.length;
-  await sockets.at(-1).ends();
-  await pass(30_000);
-  assert.equal(sockets.length, count + 1);
-  await sockets.at(-1).welcomes();
-  return sockets.at(-1);
-}
 
 test('a room is joined once, when the connection is open, and again after each reconnection', async () => {
   const { client } = open();
@@ -332,20 +313,6 @@ test('metadata that wait when the connection is closed are for the next join, bu
   await sockets[2].accepts({ type: 'join', meta: 2 });
   await sockets[2].accepts({ type: 'track', meta: 5 });
   await last;
-});
-
-test('a position is recovered from, and the event tells whether something is missing', async () => {
-  const { room, socket, events } = await joined();
-  await socket.says({ type: 'message', room: 'tea', data: 1, position: '7-1' }, { type: 'message', room: 'tea', data: 2, position: '7-2' });
-  assert.equal(room.position, '7-2');
-  let next = await reconnected();
-  await next.says({ type: 'message', room: 'tea', data: 3, position: '7-3' });
-  await next.accepts({ type: 'join', after: '7-2' }, { recovered: true });
-  assert.equal(events.at(-1).missed, false);
-  next = await reconnected();
-  await next.accepts({ type: 'join', after: '7-3' }, { recovered: false, position: '8-0' });
-  assert.equal(events.at(-1).missed, true);
-  (await reconnected()).hears({ type: 'join', after: '8-0' });
 });
 
 test('messages without an answer are limited', async () => {

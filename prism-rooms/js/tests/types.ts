@@ -15,9 +15,11 @@ room.addEventListener('presence', ({ people, joined, left }) => {
   console.log(joined.map(({ key }) => key).concat(left));
 });
 room.addEventListener('leave', ({ error }) => { const code: string = error.code; console.log(code); });
+room.addEventListener('missed', ({ reason }) => { const why: string = reason; console.log(why, room.position?.length); });
 room.addEventListener('join', ({ missed }) => { const is: boolean = missed; console.log(is); });
 room.track({ name: 'Ada', typing: true });
 room.track(undefined);
+room.send({ text: 'hi' }).then(({ position }) => { if (position) client.join('tea', { after: position }); });
 room.send({ text: 'hi' }, { echo: false }).catch(error => { if (error instanceof PrismError) console.log(error.message); });
 
 client.addEventListener('message', ({ data }) => { console.log(data.score); });
@@ -37,6 +39,8 @@ room.send('hi');
 room.track({ name: 'Ada' });
 // @ts-expect-error: read only
 room.state = 'joined';
+// @ts-expect-error: a position is text
+client.join('tea', { after: 7 });
 // @ts-expect-error: there is no such state
 if (client.state === 'offline') client.close();
 // @ts-expect-error: a room is joined, not made

@@ -14,7 +14,11 @@ pub(super) enum Answer<'a> {
     /// The first message on a connection.
     Welcome { version: u32, connection: &'a str, person: &'a str, max_data_size: usize },
     /// A request was executed.
-    Ok { id: u64 },
+    Ok {
+        id: u64,
+        #[serde(flatten)]
+        outcome: &'a Outcome,
+    },
     /// A request was not executed.
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,9 +34,42 @@ pub(super) enum Answer<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<&'a str>,
         data: &'a RawValue,
+        /// The connection for which the message is not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        except: Option<&'a str>,
     },
+    /// The client may have missed messages to a room. Those after the position follow.
+    Missed { room: &'a str, position: &'a str, reason: Missing },
     /// The client is no longer in a room.
     Left { room: &'a str },
+}
+
+/// What a request has led to, besides that it was executed. It is about the history of the room.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Outcome {
+    /// The position of the message that was sent, or up to which the client has everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) position: Option<String>,
+    /// Whether the client, which has been here before, was sent all that it had missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recovered: Option<bool>,
+    /// The reason why it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<Missing>,
+}
+
+/// The reason why messages may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Missing {
+    /// More messages have been sent since than are kept.
+    TooOld,
+    /// The history does not have the client's position: it has been deleted since, by its age or by a failure.
+    Unknown,
+    /// The messages of the room are not kept.
+    NotKept,
+    /// Messages were lost that should have been kept.
+    Lost,
 }
 
 /// The kind of an error, for programs.
@@ -49,8 +86,10 @@ pub(super) enum Code {
     Full,
     /// The application refuses it.
     Refused,
-    /// The application refuses it, but may allow it later.
+    /// It cannot be done now, but perhaps later.
     Unavailable,
+    /// The message may have been sent, or not.
+    Unconfirmed,
     /// The connection is not in the room.
     NotJoined,
 }

@@ -8,15 +8,12 @@ use serde_json::value::RawValue;
 
 use super::{
     JsonRooms,
-    answer::{Answer, send},
+    answer::{Answer, Outcome, send},
     authorize::{Action, Authorize},
     departures::forget,
     rejection::Rejection,
     request::{Request, Verb},
 };
-
-/// How long the answer to a join waits, at most, for messages that other nodes send to the room to arrive here.
-const REACH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the answer to a watcher that asks for the whole state takes. Its request is short, and the state is long.
 const REPEATED_STATE_DELAY: Duration = Duration::from_secs(1);
@@ -27,20 +24,18 @@ impl<A: Authorize> JsonRooms<A> {
         &self,
         connection: &Connection,
         request: &Request<'_>,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Outcome, Rejection> {
         let room = &*request.room;
-        match request.verb {
-            Verb::Ping => return Ok(()),
+        match &request.verb {
+            Verb::Ping => return Ok(Outcome::default()),
             Verb::Leave => {
                 self.leave(connection, room).await;
-                return Ok(());
+                return Ok(Outcome::default());
             }
-            Verb::Join { meta, watch } => {
-                return self.join(connection, room, meta, watch).await;
-            }
+            Verb::Join(wanted) => return self.join(connection, room, wanted).await,
             _ if !self.rooms.contains(room, connection.id()) => return Err(Rejection::not_joined()),
             Verb::Send { data, echo } => {
-                return self.send_from(connection, room, data, echo).await;
+                return self.send_from(connection, room, data, *echo).await;
             }
             Verb::Track { meta } => {
                 self.authorize_member(connection, room, Action::Track { meta: meta.get() }).await?;
@@ -58,7 +53,7 @@ impl<A: Authorize> JsonRooms<A> {
             }
         }
         self.forget_unless_joined(connection, room);
-        Ok(())
+        Ok(Outcome::default())
     }
 
     async fn leave(&self, connection: &Connection, room: &str) {
@@ -84,38 +79,8 @@ impl<A: Authorize> JsonRooms<A> {
         if is_member { Ok(()) } else { Err(Rejection::not_joined()) }
     }
 
-    /// Lets a connection join a room. If anything is refused, it does not join.
-    async fn join(
-        &self,
-        connection: &Connection,
-        room: &str,
-        meta: Option<&RawValue>,
-        watch: bool,
-    ) -> Result<(), Rejection> {
-        if room.is_empty() || room.len() > self.max_name_len {
-            return Err(Rejection::name_len(room.len(), self.max_name_len));
-        }
-        let pending = self.pending_requests.begin(connection.id(), room);
-        let decision = self.decide(self.authorize_join(connection, room, meta, watch)).await;
-        self.forget_unless_joined(connection, room); // an earlier stay, which ended while this join was pending
-        let joined = decision.and_then(|()| self.enter(connection, room, meta, watch));
-        let is_cancelled = pending.end();
-        if is_cancelled {
-            self.rooms.leave(connection.id(), room);
-        }
-        self.forget_unless_joined(connection, room);
-        let is_new = if is_cancelled { Err(Rejection::removed()) } else { joined }?;
-        if is_new {
-            let reached = async {
-                let _ = self.rooms.reached(room).await; // if it cannot be, at least this node's messages arrive
-            };
-            or(reached, self.presence.sleep(REACH_TIMEOUT)).await;
-        }
-        Ok(())
-    }
-
     /// Waits for the application's decision, but not for ever.
-    async fn decide(
+    pub(super) async fn decide(
         &self,
         decision: impl Future<Output = Result<(), Rejection>>,
     ) -> Result<(), Rejection> {
@@ -126,66 +91,42 @@ impl<A: Authorize> JsonRooms<A> {
         or(decision, timeout).await
     }
 
-    async fn authorize_join(
-        &self,
-        connection: &Connection,
-        room: &str,
-        meta: Option<&RawValue>,
-        watch: bool,
-    ) -> Result<(), Rejection> {
-        self.authorize.authorize(connection, room, Action::Join).await?;
-        if let Some(meta) = meta {
-            let action = Action::Track { meta: meta.get() };
-            self.authorize.authorize(connection, room, action).await?;
-        }
-        if watch {
-            self.authorize.authorize(connection, room, Action::Watch).await?;
-        }
-        Ok(())
-    }
-
-    /// Returns whether the connection was not in the room before. Presence comes first: if the room is full, the
-    /// connection never joins it.
-    fn enter(
-        &self,
-        connection: &Connection,
-        room: &str,
-        meta: Option<&RawValue>,
-        watch: bool,
-    ) -> Result<bool, Rejection> {
-        if let Some(meta) = meta {
-            self.track(connection, room, meta)?;
-        }
-        if watch {
-            self.presence.watch(connection, room)?;
-        }
-        Ok(self.rooms.join(connection, room)?)
-    }
-
     async fn send_from(
         &self,
         connection: &Connection,
         room: &str,
         data: &RawValue,
         echo: bool,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Outcome, Rejection> {
         let (size, limit) = (data.get().len(), self.max_data_size);
         if size > limit {
             return Err(Rejection::data_size(size, limit));
         }
         self.authorize_member(connection, room, Action::Send { data: data.get() }).await?;
         let from = self.authorize.person(connection);
-        let message = Answer::Message { room, from: Some(&from), data }.encode();
+        let (id, kept) = (connection.id(), self.kept_room(room));
+        // All members receive what is kept. The one for which it is not ignores it.
+        let except = (kept.is_some() && !echo).then(|| id.to_string());
+        let except = except.as_deref();
+        let message = Answer::Message { room, from: Some(&from), data, except }.encode();
+        if let Some(kept) = kept {
+            return kept.append(room, message).await;
+        }
         let members = self.rooms.to(room);
         if echo {
             members.send(message);
         } else {
-            members.except(connection.id()).send(message);
+            members.except(id).send(message);
         }
-        Ok(())
+        Ok(Outcome::default())
     }
 
-    fn track(&self, connection: &Connection, room: &str, meta: &RawValue) -> Result<(), Rejection> {
+    pub(super) fn track(
+        &self,
+        connection: &Connection,
+        room: &str,
+        meta: &RawValue,
+    ) -> Result<(), Rejection> {
         let person = self.authorize.person(connection);
         Ok(self.presence.track(connection, room, &person, meta.to_owned())?)
     }
@@ -202,7 +143,7 @@ impl<A: Authorize> JsonRooms<A> {
 
     /// Ends the presence of a connection in a room that it is not in: it could not join, or your program has removed
     /// it meanwhile.
-    fn forget_unless_joined(&self, connection: &Connection, room: &str) {
+    pub(super) fn forget_unless_joined(&self, connection: &Connection, room: &str) {
         if !self.rooms.contains(room, connection.id()) {
             forget(&self.presence, connection, room);
         }

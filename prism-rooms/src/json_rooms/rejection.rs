@@ -4,7 +4,10 @@ use super::{
     answer::{Answer, Code},
     authorize::Refusal,
 };
-use crate::error::{JoinError, TrackError};
+use crate::{
+    error::{JoinError, TrackError},
+    history::error::{AppendError, HistoryJoinError},
+};
 
 /// The reason why a request was not executed, for programs and for people.
 #[derive(Debug)]
@@ -28,6 +31,11 @@ impl Rejection {
 
     pub(super) fn undecided() -> Self {
         Self::new(Code::Unavailable, "the server could not decide in time whether this is allowed")
+    }
+
+    pub(super) fn unreadable() -> Self {
+        let message = "the server cannot read the messages of this room now";
+        Self::new(Code::Unavailable, message)
     }
 
     pub(super) fn name_len(len: usize, limit: usize) -> Self {
@@ -73,5 +81,53 @@ impl From<TrackError> for Rejection {
             TrackError::NotJson(_) => Code::Malformed,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<HistoryJoinError> for Rejection {
+    fn from(error: HistoryJoinError) -> Self {
+        match error {
+            HistoryJoinError::Join(error) => error.into(),
+            HistoryJoinError::NameTooLong => Self::new(Code::Limit, error.to_string()),
+            HistoryJoinError::Left => Self::removed(),
+            HistoryJoinError::Unavailable => Self::unreadable(),
+        }
+    }
+}
+
+/// What the backplane says is not for clients.
+impl From<AppendError> for Rejection {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::NameTooLong | AppendError::TooLarge { .. } => {
+                Self::new(Code::Limit, error.to_string())
+            }
+            AppendError::Unavailable | AppendError::Refused(_) => Self::new(
+                Code::Unavailable,
+                "the server cannot keep messages now, so it was not sent",
+            ),
+            AppendError::Unknown => Self::new(
+                Code::Unconfirmed,
+                "the message may have been sent: the server has lost track of it",
+            ),
+        }
+    }
+}
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests {
+    use super::{Code, Rejection};
+    use crate::history::error::AppendError;
+
+    #[test]
+    fn clients_learn_whether_a_message_may_have_been_kept_and_nothing_of_the_backplane() {
+        let refused = AppendError::Refused("OOM command not allowed".to_owned());
+        let refused = Rejection::from(refused);
+        assert!(matches!(refused.code, Code::Unavailable), "{refused:?}");
+        assert!(!refused.message.contains("OOM"), "{refused:?}");
+        let unknown = Rejection::from(AppendError::Unknown);
+        assert!(matches!(unknown.code, Code::Unconfirmed), "{unknown:?}");
+        let large = Rejection::from(AppendError::TooLarge { size: 2 << 20 });
+        assert!(matches!(large.code, Code::Limit), "{large:?}");
     }
 }

@@ -18,9 +18,9 @@ pub(super) struct Request<'a> {
     pub(super) verb: Verb<'a>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Verb<'a> {
-    Join { meta: Option<&'a RawValue>, watch: bool },
+    Join(Wanted<'a>),
     Leave,
     Send { data: &'a RawValue, echo: bool },
     Track { meta: &'a RawValue },
@@ -28,6 +28,17 @@ pub(super) enum Verb<'a> {
     Watch,
     Unwatch,
     Ping,
+}
+
+/// How a client wants to join a room.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// The metadata with which it wants to be shown, if it does.
+    pub(super) meta: Option<&'a RawValue>,
+    /// Whether it wants to see others.
+    pub(super) watch: bool,
+    /// The position after which it wants messages, if it has been here before.
+    pub(super) after: Option<Cow<'a, str>>,
 }
 
 /// The fields of all requests. Unknown fields are ignored: later versions have more.
@@ -43,6 +54,8 @@ struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "also_null")]
     meta: Option<&'a RawValue>,
     watch: Option<bool>,
+    #[serde(borrow)]
+    after: Option<Name<'a>>,
     echo: Option<bool>,
 }
 
@@ -71,12 +84,16 @@ impl<'a> Request<'a> {
     }
 
     fn from_fields(fields: Fields<'a>) -> Result<Self, Rejection> {
-        let Fields { kind, id, room, data, meta, watch, echo } = fields;
+        let Fields { kind, id, room, data, meta, watch, after, echo } = fields;
         for json in [data, meta].into_iter().flatten() {
             strict::check(json).map_err(|error| malformed(format!("invalid JSON: {error}")))?;
         }
         let verb = match &*kind {
-            "join" => Verb::Join { meta, watch: watch.unwrap_or(false) },
+            "join" => Verb::Join(Wanted {
+                meta,
+                watch: watch.unwrap_or(false),
+                after: after.map(|Name(after)| after),
+            }),
             "leave" => Verb::Leave,
             "send" => Verb::Send {
                 data: data.ok_or_else(|| missing("data"))?,
@@ -89,7 +106,7 @@ impl<'a> Request<'a> {
             "ping" => Verb::Ping,
             _ => return Err(Rejection::new(Code::Unknown, "unknown type of request")),
         };
-        let room = match (room, verb) {
+        let room = match (room, &verb) {
             (Some(Name(room)), _) => room,
             (None, Verb::Ping) => "".into(),
             (None, _) => return Err(missing("room")),
@@ -127,7 +144,7 @@ mod tests {
     use crate::json_rooms::answer::Answer;
 
     const REQUESTS: [&str; 4] = [
-        r#"{"type":"join","id":1,"room":"tea","meta":{"typing":false,"at":[1,-2.5e3]},"watch":true}"#,
+        r#"{"type":"join","id":1,"room":"tea","meta":{"typing":false,"at":[1,-2.5e3]},"watch":true,"after":"9f-3"}"#,
         r#"{"type":"send","id":9007199254740991,"room":"\ud83e\udd80","data":["\ud83e\udd80",1e300],"echo":false}"#,
         r#"{"type":"track","room":"tea","meta":null,"later":[[[]],{}]}"#,
         r#"{"id":2,"type":"ping"}"#,
@@ -156,9 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn names_are_borrowed() {
+    fn names_and_positions_are_borrowed() {
         let request = Request::parse(Message::Text(REQUESTS[0])).expect("a request");
         assert!(matches!(request.room, Cow::Borrowed("tea")));
+        let Verb::Join(Wanted { after: Some(Cow::Borrowed("9f-3")), .. }) = request.verb else {
+            panic!("{request:?}");
+        };
     }
 
     #[test]
@@ -172,7 +192,8 @@ mod tests {
                 continue;
             };
             accepted += 1;
-            let message = Answer::Message { room: &request.room, from: None, data }.encode();
+            let room = &request.room;
+            let message = Answer::Message { room, from: None, data, except: None }.encode();
             serde_json::from_str::<Value>(&message)
                 .unwrap_or_else(|error| panic!("{text}: {error}"));
         }

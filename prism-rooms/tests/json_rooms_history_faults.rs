@@ -1,0 +1,204 @@
+//! Rooms as JSON whose messages are kept: what clients learn when that fails, in virtual time.
+
+use std::time::Duration;
+
+use prism_rooms::MemoryBroker;
+use prism_tokio::{Options, WhenSlow};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    json_rooms::error,
+    json_rooms_history::{Node, join, not_recovered, position, recovered, say},
+};
+
+const UNREADABLE: &str = "the server cannot read the messages of this room now";
+
+/// Lets everything happen that needs no time.
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_kept_reaches_nobody_and_its_sender_is_told() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 100);
+    let (ada, ben) = (node.connect("ada").await, node.connect("ben").await);
+    join(&ada, "tea", None).await;
+    join(&ben, "tea", None).await;
+    broker.stop();
+    settle().await;
+    let sent = json!({ "type": "send", "id": 2, "room": "tea", "data": "hello?" });
+    let why = "the server cannot keep messages now, so it was not sent";
+    assert_eq!(ada.ask(sent.clone()).await, error(2, "tea", "unavailable", why));
+    ben.has_received_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sender_of_a_message_that_may_be_kept_is_told() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 100);
+    let ada = node.connect("ada").await;
+    join(&ada, "tea", None).await;
+    node.backplane.stall();
+    let start = Instant::now();
+    let answer = ada.ask(json!({ "type": "send", "id": 2, "room": "tea", "data": "hello?" })).await;
+    let why = "the message may have been sent: the server has lost track of it";
+    assert_eq!(answer, error(2, "tea", "unconfirmed", why));
+    assert!(start.elapsed() < Duration::from_secs(8), "before the client gives up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_that_stay_are_told_when_messages_are_lost() {
+    let broker = MemoryBroker::new();
+    let [here, there] = [(); 2].map(|()| Node::new(&broker, 100));
+    let (ada, ben) = (here.connect("ada").await, there.connect("ben").await);
+    join(&ada, "tea", None).await;
+    join(&ben, "tea", None).await;
+    let before = say(&ada, "tea", "one").await;
+    assert_eq!(ben.recv().await["data"], "one");
+    broker.forget_history();
+    ada.send(json!({ "type": "send", "room": "tea", "data": "two" })).await;
+    for client in [&ada, &ben] {
+        let (missed, message) = (client.recv().await, client.recv().await);
+        let from = position(&missed);
+        let notice = json!({ "type": "missed", "room": "tea", "position": from, "reason": "lost" });
+        assert_eq!((missed, &message["data"]), (notice, &json!("two")));
+        assert_eq!(offset(&position(&message)), offset(&from) + 1, "nothing is between");
+    }
+    let eve = here.connect("eve").await;
+    let (messages, answer) = join(&eve, "tea", Some(&before)).await;
+    assert_eq!((messages.len(), &answer["reason"]), (0, &json!("unknown")));
+}
+
+fn offset(position: &str) -> u64 {
+    position.split_once('-').expect("a position").1.parse().expect("a number")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_waits_for_the_history_but_not_for_ever() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 100);
+    let (ada, ben) = (node.connect("ada").await, node.connect("ben").await);
+    let start = position(&join(&ben, "tea", None).await.1);
+    node.backplane.isolate();
+    sleep(Duration::from_secs(8)).await; // the node has noticed
+    let begin = Instant::now();
+    let request = json!({ "type": "join", "id": 1, "room": "tea", "meta": 1, "after": start });
+    assert_eq!(ada.ask(request.clone()).await, error(1, "tea", "unavailable", UNREADABLE));
+    assert_eq!(begin.elapsed().as_secs(), 10);
+    assert_eq!(node.server.rooms.len("tea"), 1, "it is no member");
+    assert_eq!(node.server.handler.presence().count("tea"), 0, "nor present");
+    ada.has_received_nothing().await; // the connection goes on
+
+    // The next one waits long enough.
+    ada.send(request).await;
+    sleep(Duration::from_secs(2)).await;
+    node.backplane.rejoin();
+    assert_eq!(ada.recv().await, recovered(&start));
+    say(&ben, "tea", "there you are").await;
+    assert_eq!(ada.recv().await["data"], "there you are");
+    assert_eq!(node.server.handler.presence().count("tea"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_appended_while_a_node_was_cut_off_arrives_in_order() {
+    let broker = MemoryBroker::new();
+    let [here, there] = [(); 2].map(|()| Node::new(&broker, 100));
+    let (ada, ben) = (here.connect("ada").await, there.connect("ben").await);
+    join(&ada, "tea", None).await;
+    join(&ben, "tea", None).await;
+    there.backplane.isolate();
+    let mut positions = Vec::new();
+    for text in ["one", "two", "three"] {
+        positions.push(say(&ada, "tea", text).await);
+    }
+    sleep(Duration::from_secs(10)).await;
+    there.backplane.rejoin();
+    for (text, at) in ["one", "two", "three"].into_iter().zip(&positions) {
+        let message = ben.recv().await;
+        assert_eq!((&message["data"], &position(&message)), (&json!(text), at));
+    }
+}
+
+/// Keeps messages that are more than a connection's pipe and outbox hold. Returns the position before them.
+async fn keep_many(node: &Node, count: usize) -> String {
+    let eve = node.connect("eve").await;
+    let start = position(&join(&eve, "tea", None).await.1);
+    eve.send(json!({ "type": "leave", "id": 3, "room": "tea" })).await;
+    while eve.recv().await["type"] != "ok" {}
+    let message = node.server.handler.message("tea", &"x".repeat(15_000)).unwrap();
+    let history = node.server.handler.history().expect("it has one");
+    for _ in 0..count {
+        history.append("tea", &*message).await.expect("the broker keeps it");
+    }
+    start
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_is_waited_for_and_gets_its_answer() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 300);
+    let start = keep_many(&node, 200).await;
+    for policy in [WhenSlow::Wait, WhenSlow::DropNewest, WhenSlow::Close] {
+        let options = Options::default().high_water_mark(4096).when_slow(policy);
+        let ada = node.server.connect_with("ada", options).await;
+        assert_eq!(ada.recv().await["type"], "welcome");
+        ada.send(json!({ "type": "join", "id": 1, "room": "tea", "after": start })).await;
+        sleep(Duration::from_secs(15)).await; // it does not read
+        for n in 1..=200 {
+            let message = ada.recv().await;
+            assert_eq!(offset(&position(&message)), offset(&start) + n, "{policy:?}: {message}");
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(ada.recv().await["recovered"], true, "{policy:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_removed_while_it_catches_up_receives_no_more() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 300);
+    let start = keep_many(&node, 200).await;
+    let ada = node.server.connect_with("ada", Options::default().high_water_mark(4096)).await;
+    assert_eq!(ada.recv().await["type"], "welcome");
+    ada.send(json!({ "type": "join", "id": 1, "room": "tea", "after": start, "meta": 1 })).await;
+    sleep(Duration::from_secs(1)).await; // it does not read, so it is in the middle
+    let id = node.server.rooms.members("tea")[0];
+    let ben = node.connect("ben").await;
+    join(&ben, "tea", None).await;
+    assert!(node.server.handler.remove(id, "tea"));
+    let mut repeated = 0;
+    let answer = loop {
+        let message = ada.recv().await;
+        if message["type"] != "message" {
+            break message;
+        }
+        repeated += 1;
+    };
+    assert_eq!(answer, error(1, "tea", "refused", "you have been removed from this room"));
+    assert!((1..200).contains(&repeated), "{repeated} messages were repeated");
+    assert_eq!(node.server.rooms.members("tea").len(), 1);
+    assert_eq!(node.server.handler.presence().count("tea"), 0);
+    say(&ben, "tea", "is she gone?").await;
+    ada.has_received_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_refused_may_come_back_at_once() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 100);
+    let (ada, ben) = (node.connect("ada").await, node.connect("ben").await);
+    let start = position(&join(&ben, "tea", None).await.1);
+    broker.stop();
+    settle().await;
+    assert_eq!(join(&ada, "tea", Some(&start)).await.1["code"], "unavailable");
+    broker.start();
+    // The history has not been told yet that the first join has ended.
+    let (messages, answer): (Vec<Value>, _) = join(&ada, "tea", Some(&start)).await;
+    assert_eq!(messages.len(), 0);
+    assert_eq!(answer, not_recovered(&position(&answer), "unknown"), "the broker was empty");
+    assert_eq!(ben.recv().await["type"], "missed");
+    say(&ben, "tea", "hello").await;
+    assert_eq!(ada.recv().await["data"], "hello");
+}
