@@ -1,10 +1,15 @@
 //! A chat with several rooms: it shows who is there and who is typing, and has a page for the browser.
 //!
 //! ```text
-//! rooms [ADDR] [--redis URL] [--prefix NAME]
+//! rooms [ADDR] [--redis URL] [--prefix NAME] [--node URL]...
 //! ```
 //!
-//! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server.
+//! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server. Each
+//! `--node`, such as `--node http://127.0.0.1:8081`, is another one of them, to which a page connects when it has lost this
+//! one.
+//!
+//! The last messages of each room are kept: in Redis, or without it in memory. So a page that was offline, or that is loaded
+//! again, shows what it has missed.
 //!
 //! The server is a [`JsonRooms`], and the page uses its client, `prism.js`. What is left to do is to say what this
 //! chat allows: which names, texts and rooms. The guide "Rooms in the browser" (`prism-rooms/docs/browser.md`)
@@ -14,10 +19,10 @@
 //! logs in, so anyone can claim to be anyone; the example `login` shows how to authenticate people. Members are shown with
 //! `{"name": NAME, "typing": BOOL}`, and send `{"name": NAME, "text": TEXT}`.
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, time::Duration};
 
 use prism_rooms::{
-    Action, Authorize, JsonRooms, PRISM_JS, Presence, PresenceOptions, Refusal, Rooms, RoomsOptions,
+    Action, Authorize, JsonRooms, Keep, PRISM_JS, Presence, PresenceOptions, Refusal, RoomsOptions,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -48,7 +53,10 @@ const MAX_TEXT_LEN: usize = 4000;
 /// send. This is faster than anyone types. The burst is for a page that reconnects: it joins its rooms at once.
 const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
-/// While this many bytes are unsent, a client misses messages. This is an eighth of the default: clients share the
+/// How many messages of a room are kept, and for how long after the last one.
+const KEEP: Keep = Keep { messages: 1000, age: Duration::from_secs(24 * 60 * 60) };
+
+/// A client that has this many unsent bytes when there is a message for it is disconnected, and comes back for it. This is an eighth of the default: clients share the
 /// bytes of a long message, but each client that does not read has its own copy of the short ones.
 const MAX_UNSENT: usize = 8 << 10;
 
@@ -161,12 +169,10 @@ pub(crate) async fn serve(
         .max_rooms_per_connection(MAX_ROOMS)
         .max_people_per_room(MAX_PEOPLE);
     let cluster = arguments.cluster(&runtime, in_rooms)?;
-    let (rooms, presence) = match &cluster {
-        Some(cluster) => {
-            (cluster.rooms(), Presence::on_with_options(cluster, "people", in_presence))
-        }
-        None => (Rooms::with_options(in_rooms), Presence::with_options(runtime, in_presence)),
-    };
+    let presence = Presence::on_with_options(&cluster, "people", in_presence);
+    let rooms =
+        JsonRooms::with_history(&cluster, KEEP, presence, Chat).map_err(io::Error::other)?;
+    let nodes = format!("export const nodes = {};", serde_json::to_string(&arguments.nodes)?);
     let server = Server::bind(arguments.address)
         .await?
         .options(options)
@@ -175,11 +181,12 @@ pub(crate) async fn serve(
         .get("/prism.js", |_| {
             Reply::new(200).body("text/javascript", PRISM_JS).expect("a valid content type")
         })
-        .websocket("/ws", JsonRooms::new(rooms, presence, Chat));
+        .get("/nodes.js", move |_| {
+            Reply::new(200).body("text/javascript", nodes.clone()).expect("a valid content type")
+        })
+        .websocket("/ws", rooms);
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;
-    if let Some(cluster) = cluster {
-        cluster.leave().await; // the others know at once
-    }
+    cluster.leave().await; // the others know at once
     Ok(())
 }

@@ -73,15 +73,15 @@ function face(key, called) {
   return circle;
 }
 
-/** Makes the line of a message. If the line before it is by the same person and not old, both look like one. */
-function bubble(before, { key, called, who, own, text }) {
+/** Makes the line of a message. If the line before it is by the same person and not old, both look like one. `late` means that nobody knows when it was sent. */
+function bubble(before, { key, called, who, own, text, late = false }) {
   const [item, by, author, now] = [element('li', 'said'), element('div', 'by'), element('b'), new Date()];
-  Object.assign(item.dataset, { key: `${key} ${called}`, at: now.getTime() });
+  Object.assign(item.dataset, { key: `${key} ${called}${late ? ' earlier' : ''}`, at: now.getTime() });
   item.classList.toggle('own', own);
   item.classList.toggle('more', before?.dataset.key === item.dataset.key && now - before.dataset.at < 180_000);
   item.style.setProperty('--hue', hue(key));
-  const time = element('time', '', now.toLocaleTimeString([], { hour: 'numeric', minute: '2-digit' }));
-  time.dateTime = now.toISOString();
+  const time = element('time', '', late ? 'earlier' : now.toLocaleTimeString([], { hour: 'numeric', minute: '2-digit' }));
+  if (!late) time.dateTime = now.toISOString();
   author.append(own ? 'You' : who);
   by.append(author, time);
   const words = element('p', 'text', text);

@@ -11,6 +11,7 @@ import { sentTooMuch, staysClosed } from './closing.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
 import { connected, log, says, sees } from './page.mjs';
 import { visitor } from './rooms_client.mjs';
+import { hasHeard, hears, here, is, open, person } from './rooms_page.mjs';
 import { RoomsServer } from './rooms_server.mjs';
 
 const [, , program, address] = process.argv;
@@ -20,30 +21,6 @@ if (!address) {
 }
 
 const server = new RoomsServer(program, address);
-
-// ---- the people ---------------------------------------------------------------------------------------------------------
-
-/** Opens the page in a browser context of its own, waits until it is connected, and enters a name. */
-async function person(browser, name) {
-  const context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
-  const page = await open(context);
-  await connected(page);
-  await is(here(page, await page.getByLabel('Your name').getAttribute('placeholder')), 1); // or the others would only hear of the new name
-  await page.getByLabel('Your name').fill(name);
-  await page.getByLabel('Your name').press('Enter');
-  await is(here(page, name), 1);
-  return { context, page };
-}
-
-async function open(context) {
-  const page = await context.newPage();
-  page.on('pageerror', error => fail('no error in the page', error.stack));
-  page.on('console', message => { if (message.type() === 'warning') fail('no warning in the page', message.text()); });
-  page.on('request', request => { if (!request.url().startsWith(`http://${address}/`)) fail('the page needs nothing from elsewhere', request.url()); });
-  await page.goto(`http://${address}`);
-  return page;
-}
 
 /** Closes the page's connection, and waits until the page has reconnected. */
 async function loses(page) {
@@ -57,27 +34,10 @@ async function loses(page) {
 const key = ({ page }) => page.evaluate('client.person');
 
 const room = (page, name) => page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${name}`) });
-/** Finds a person in the list of those present, with a mark such as `typing`. */
-const here = (page, name, mark = '(you)?') =>
-  page.getByRole('complementary').getByRole('listitem').filter({ has: page.getByText(name, { exact: true }), hasText: new RegExp(`${name}${mark}$`) });
-
-async function is(locator, count) {
-  await (count ? locator.first().waitFor() : locator.first().waitFor({ state: 'detached' }));
-  assert(await locator.count() === count, `there are ${await locator.count()}, not ${count}`);
-}
 
 async function joins(page, name) {
   await page.getByLabel('Room', { exact: true }).fill(name);
   await page.getByRole('button', { name: 'Join' }).click();
-}
-
-/** Waits for a message, and asserts its displayed author. */
-async function hears(page, text, by) {
-  const item = log(page).locator('li.said', { has: page.getByText(text, { exact: true }) }).last();
-  await item.waitFor();
-  const author = await item.locator('b').textContent();
-  assert(author === by, `“${text}” is shown as said by ${author}`);
-  assert((await item.getAttribute('class')).includes('own') === (by === 'You'), `“${text}” is on the wrong side`);
 }
 
 /** Leaves all rooms. */
@@ -89,8 +49,8 @@ async function leavesAll(page) {
 async function twoPeople(browser) {
   let ann, ben;
   await check('two people in the lobby see each other', async () => {
-    ann = await person(browser, 'Ann');
-    ben = await person(browser, 'Ben');
+    ann = await person(browser, address, 'Ann');
+    ben = await person(browser, address, 'Ben');
     await log(ann.page).getByText(/^guest-\w{4} is now Ben$/).waitFor();
     for (const { page } of [ann, ben]) for (const name of ['Ann', 'Ben']) await is(here(page, name), 1);
   });
@@ -262,7 +222,7 @@ async function twoPeople(browser) {
     await ann.page.evaluate(`document.querySelector('#tall').remove()`);
   });
   await check('two tabs are one person, which leaves with the last tab', async () => {
-    const second = await open(ben.context);
+    const second = await open(ben.context, address);
     await connected(second);
     await is(here(second, 'Ben'), 1);
     await is(here(ann.page, 'Ben'), 1);
@@ -275,11 +235,39 @@ async function twoPeople(browser) {
     await is(here(ann.page, 'Ben'), 0);
   });
   await check('the page remembers its name and its rooms', async () => {
-    ben.page = await open(ben.context);
+    ben.page = await open(ben.context, address);
     await connected(ben.page);
     for (const name of ['lobby', 'tea']) await is(room(ben.page, name), 1);
     await sees(ann.page, 'Ben joined');
     await is(here(ann.page, 'Ben'), 1);
+  });
+  await check('a page that was closed shows what it has missed, and what it had shown before', async () => {
+    await says(ben.page, 'one lump');
+    await hears(ann.page, 'one lump', 'Ben');
+    await ann.page.close();
+    await sees(ben.page, 'Ann left');
+    await says(ben.page, 'or two?');
+    await hears(ben.page, 'or two?', 'You');
+    ann.page = await open(ann.context, address);
+    await connected(ann.page);
+    await room(ann.page, 'tea').click();
+    await hears(ann.page, 'or two?', 'Ben');
+    await hasHeard(ann.page, ['one lump', 'or two?']);
+    await sees(ann.page, 'You joined');
+    assert(await log(ann.page).getByText('You may have missed messages').count() === 0, 'the page believes that it has missed messages');
+    await says(ben.page, 'while you are offline');
+    await hasHeard(ann.page, ['one lump', 'or two?', 'while you are offline']);
+  });
+  await check('a page whose connection was lost gets what was said meanwhile', async () => {
+    await ann.page.evaluate('random = Math.random; Math.random = () => 0.9; client._failures = 1; client._socket.close()');
+    await ann.page.waitForFunction(`client.state === 'waiting'`);
+    const texts = ['are you there?', 'hello?'];
+    for (const text of texts) await says(ben.page, text);
+    await hears(ben.page, texts[1], 'You');
+    assert(await ann.page.evaluate('client.state') === 'waiting', 'the page is back already');
+    await hasHeard(ann.page, texts);
+    await connected(ann.page);
+    await ann.page.evaluate('Math.random = random');
   });
   await check('both rejoin their rooms after a restart of the server', async () => {
     await server.stop();
@@ -291,6 +279,7 @@ async function twoPeople(browser) {
     for (const { page } of [ann, ben]) {
       await connected(page);
       for (const name of ['Ann', 'Ben']) await is(here(page, name), 1);
+      await sees(page, 'You may have missed messages'); // the server had them in its memory
     }
     await says(ben.page, 'back again');
     await hears(ann.page, 'back again', 'Ben');
@@ -333,7 +322,7 @@ async function twoPeople(browser) {
   });
   await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
   await check('the page says why the server has refused it, and does not try again by itself', async () =>
-    staysClosed(await person(browser, 'Eve')), 40);
+    staysClosed(await person(browser, address, 'Eve')), 40);
   await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, 'tea ', 20 << 10));
   await check('the page fits at each width, in light and in dark, while a person with a long name is typing', () => longNames(browser));
   await check('the list of people does not move while a person with a long name is typing', () => typingMoves(browser));
@@ -349,7 +338,7 @@ async function twoPeople(browser) {
   await check('the keyboard reaches everything, and shows where it is', () =>
     tabsThrough(ann.page, ['lobby', 'Leave lobby', 'tea', 'Leave tea', 'Room', 'Join', 'Messages', 'Message', 'Send', 'Your name']));
   await check('a room that the server refuses is neither shown nor remembered', async () => {
-    const eve = await person(browser, 'Eve');
+    const eve = await person(browser, address, 'Eve');
     for (let number = 1; number < 32; number++) await joins(eve.page, `room-${number}`);
     await is(room(eve.page, 'room-31'), 1);
     await joins(eve.page, 'one-more');
@@ -366,8 +355,8 @@ async function twoPeople(browser) {
 }
 
 async function longNames(browser) {
-  const eve = await person(browser, LONG_NAME);
-  const bob = await person(browser, 'Featherstonehaughington1');
+  const eve = await person(browser, address, LONG_NAME);
+  const bob = await person(browser, address, 'Featherstonehaughington1');
   for (const { page } of [eve, bob]) {
     await joins(page, 'the-room-with-24-letters');
     await room(page, 'the-room-with-24-letters').waitFor();
@@ -387,7 +376,7 @@ async function longNames(browser) {
 
 /** Asserts that a long name is as high while its person types as before, and is not broken within a word that fits. */
 async function typingMoves(browser) {
-  const [eve, ben] = [await person(browser, 'Eve'), await person(browser, 'Ben Featherstonehaugh-Li')];
+  const [eve, ben] = [await person(browser, address, 'Eve'), await person(browser, address, 'Ben Featherstonehaugh-Li')];
   const height = async () => (await here(eve.page, 'Ben Featherstonehaugh-Li', '(typing)?').boundingBox()).height;
   const before = await height();
   await ben.page.getByLabel('Message', { exact: true }).fill('w');
@@ -398,7 +387,7 @@ async function typingMoves(browser) {
 }
 
 async function drawers(browser) {
-  const eve = await person(browser, 'Eve');
+  const eve = await person(browser, address, 'Eve');
   const { page } = eve;
   const [navigation, list] = [page.getByRole('navigation'), page.getByRole('complementary')];
   await joins(page, 'tea');
@@ -425,7 +414,7 @@ async function drawers(browser) {
 }
 
 async function withoutRooms(browser) {
-  const eve = await person(browser, 'Eve');
+  const eve = await person(browser, address, 'Eve');
   await leavesAll(eve.page);
   await eve.page.getByRole('heading', { name: 'You are not in a room' }).waitFor();
   assert(!await eve.page.getByLabel('Message', { exact: true }).isVisible(), 'there is a field for messages');

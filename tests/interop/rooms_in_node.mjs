@@ -108,6 +108,38 @@ await check('rooms per connection and the size of a message are limited', async 
   eve.leaves();
 });
 
+await check('a client that was away gets what it has missed, once and in order', async () => {
+  const { random } = Math;
+  Math.random = () => 0.9;
+  const [ann, ben] = [visitor(address, 'Ann'), visitor(address, 'Ben')];
+  const [there, here] = [await ann.enters('library'), await ben.enters('library')];
+  const heard = [];
+  there.addEventListener('message', ({ data }) => heard.push(data.text));
+  await ben.says(here, 'before');
+  const texts = Array.from({ length: 20 }, (_, number) => `meanwhile ${number}`);
+  ann.client._failures = 1; // it comes back after 1.8 s
+  ann.client._socket.close();
+  await next(ann.client, 'state', ({ state }) => state === 'waiting');
+  const again = next(there, 'join');
+  for (const text of texts) await ben.says(here, text);
+  is(ann.client.state, 'waiting');
+  is((await again).missed, false);
+  await ben.says(here, 'after');
+  if (heard.at(-1) !== 'after') await next(there, 'message');
+  is(heard, ['before', ...texts, 'after']);
+
+  // As a page that was loaded again: from a position that was stored.
+  const late = visitor(address, 'Late'), repeated = [];
+  const { position } = await ann.says(there, 'and now');
+  const room = late.client.join('library', { after: position });
+  room.addEventListener('message', ({ data }) => repeated.push(data.text));
+  await ann.says(there, 'the end');
+  if (repeated.at(-1) !== 'the end') await next(room, 'message', ({ data }) => data.text === 'the end');
+  is(repeated, ['the end']);
+  Math.random = random;
+  for (const person of [ann, ben, late]) person.leaves();
+});
+
 await check('a restart of the server costs what was on its way, and nothing else', async () => {
   Math.random = () => 0.1; // every other attempt fails, so that the delays grow
   const [ann, ben] = [visitor([nobody, address], 'Ann'), visitor([nobody, address], 'Ben')];
@@ -118,10 +150,11 @@ await check('a restart of the server costs what was on its way, and nothing else
     is((await lost).state, 'waiting');
     await server.start();
     const again = next(there, 'join');
-    const heard = next(there, 'message');
+    const [heard, missed] = [next(there, 'message'), next(there, 'missed')];
     if (here.state === 'joined') await next(ben.client, 'state');
     await ben.says(here, 'back again'); // waits for the connection
     is((await again).missed, true);
+    is((await missed).reason, 'unknown'); // the history was in the server's memory
     // Ann may have joined after Ben has spoken: then he says it again.
     const timer = setInterval(() => ben.says(here, 'back again'), 200);
     is((await heard).data.text, 'back again');

@@ -3,15 +3,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { assert } from './checks.mjs';
 
 export class RoomsServer {
-  constructor(program, address) { Object.assign(this, { program, address }); }
+  constructor(program, address, ...options) { Object.assign(this, { program, address, options }); }
 
   async start() {
-    this.process = spawn(this.program, [this.address], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [line] = await once(createInterface(this.process.stdout), 'line');
-    assert(line.includes('listening on'), line);
+    this.process = spawn(this.program, [this.address, ...this.options], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const lines = createInterface(this.process.stdout);
+    await new Promise((resolve, reject) => {
+      lines.on('line', line => { if (line.includes('listening on')) resolve(); }); // and goes on reading
+      lines.on('close', () => reject(new Error('the server ended before it listened')));
+    });
   }
 
   /** Ends the server in a way that it does not notice, or cleanly. */
