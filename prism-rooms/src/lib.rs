@@ -207,6 +207,8 @@ mod member_records;
 mod options;
 mod presence;
 mod rooms;
+#[cfg(all(test, not(prism_loom)))]
+mod seeds;
 mod shards;
 mod shared_message;
 mod signal;
