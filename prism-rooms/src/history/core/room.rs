@@ -42,6 +42,8 @@ pub(super) struct Room {
 struct Other {
     /// The position before what was published there first.
     before: Position,
+    /// The highest offset that was published there.
+    highest: u64,
     /// Whether the room was read since.
     is_read: bool,
 }
@@ -82,11 +84,12 @@ impl Room {
         let offset = position.offset();
         match &self.cursor {
             Some(cursor) if !cursor.is_same_epoch(position) => {
-                let before = match self.other.take() {
-                    Some(Other { before, .. }) if before.is_same_epoch(position) => before,
-                    _ => position.with_offset(offset - 1),
+                let other = self.other.take().filter(|other| other.before.is_same_epoch(position));
+                let (before, highest) = match other {
+                    Some(Other { before, highest, .. }) => (before, highest.max(offset)),
+                    None => (position.with_offset(offset - 1), offset),
                 };
-                self.other = Some(Other { before, is_read: false });
+                self.other = Some(Other { before, highest, is_read: false });
                 return; // it is read, unless it is late
             }
             Some(_) => {}
@@ -125,7 +128,8 @@ impl Room {
             if is_later {
                 self.go_on_in_epoch(page, steps);
             } else {
-                self.other = Some(Other { before: page.last.clone(), is_read: false });
+                let (before, highest) = (page.last.clone(), page.last.offset());
+                self.other = Some(Other { before, highest, is_read: false });
             }
             return;
         }
@@ -136,8 +140,11 @@ impl Room {
         let after = after.filter(|after| after.is_same_epoch(&page.last));
         let next = if page.records.is_empty() { page.last.offset() + 1 } else { page.first };
         let is_trimmed = after.is_some_and(|after| next > self.offset().max(after.offset()) + 1);
-        if is_lost || is_trimmed {
+        if is_lost {
             return self.break_off(page.last.clone(), steps);
+        }
+        if is_trimmed {
+            return self.skip_to(page.last.clone(), steps);
         }
         self.highest = self.highest.max(page.last.offset());
         for (offset, record) in (page.first..).zip(&page.records) {
@@ -180,7 +187,19 @@ impl Room {
         self.recent = Held::default();
     }
 
-    /// Goes on at another position: what is between cannot be had.
+    /// Goes on at a later position of the same epoch: what is between cannot be had. What was published after it is not
+    /// missing.
+    fn skip_to(&mut self, position: Position, steps: &mut Vec<Step>) {
+        let offset = position.offset();
+        steps.push(Step::Broken(position.clone()));
+        self.highest = self.highest.max(offset);
+        self.cursor = Some(position);
+        self.ahead.forget_to(offset);
+        self.recent = Held::default();
+        self.pass_on(steps);
+    }
+
+    /// Goes on at another position, and forgets what was published: it belongs to what was lost.
     fn break_off(&mut self, position: Position, steps: &mut Vec<Step>) {
         steps.push(Step::Broken(position.clone()));
         self.start(position);
@@ -188,11 +207,13 @@ impl Room {
 
     /// Goes on in a later epoch, with what was published there, if anything.
     fn go_on_in_epoch(&mut self, page: &Page, steps: &mut Vec<Step>) {
-        let other = self.other.take().map(|other| other.before);
-        let other = other.filter(|other| other.is_same_epoch(&page.last));
-        let before = other.as_ref().unwrap_or(&page.last).offset();
-        self.break_off(page.last.with_offset(before.min(page.last.offset())), steps);
-        self.highest = page.last.offset();
+        let last = page.last.offset();
+        let other = self.other.take().filter(|other| other.before.is_same_epoch(&page.last));
+        let (before, highest) = other.map_or((last, last), |Other { before, highest, .. }| {
+            (before.offset().min(last), highest.max(last))
+        });
+        self.break_off(page.last.with_offset(before), steps);
+        self.highest = highest;
     }
 
     /// Passes on what was held back, as far as nothing is missing before it.
@@ -230,6 +251,13 @@ impl Held {
         self.bytes += record.len();
         if let Some(replaced) = self.records.insert(offset, record) {
             self.bytes -= replaced.len();
+        }
+    }
+
+    /// Forgets the records up to an offset.
+    fn forget_to(&mut self, offset: u64) {
+        while let Some(first) = self.records.first_entry().filter(|first| *first.key() <= offset) {
+            self.bytes -= first.remove().len();
         }
     }
 

@@ -31,6 +31,71 @@ fn append(core: &mut HistoryCore, len: usize) -> Receiver<Result<Position, Appen
     answer
 }
 
+fn at(offset: u64) -> Position {
+    Position::new("a", offset).unwrap()
+}
+
+fn publish(core: &mut HistoryCore, room: &Arc<str>, offset: u64) {
+    core.handle_published(room, at(offset), Bytes::from(vec![offset as u8]));
+}
+
+/// Replies to the only command, which is to read.
+fn reply(core: &mut HistoryCore, reply: Reply) {
+    let commands = commands(core);
+    let [Command::Read(read)] = &commands[..] else { panic!("it is read: {commands:?}") };
+    core.handle_reply(read.ticket, reply);
+}
+
+/// Returns the offsets up to which members have got, and whether they were told that something is missing.
+fn delivered(core: &mut HistoryCore) -> Vec<(u64, bool)> {
+    let outputs = iter::from_fn(|| core.poll_output());
+    let delivered = outputs.filter_map(|output| match output {
+        Output::Deliver { position, .. } => Some((position.offset(), true)),
+        Output::Broken { position, .. } => Some((position.offset(), false)),
+        _ => None,
+    });
+    delivered.collect()
+}
+
+#[test]
+fn what_was_published_beyond_a_break_is_not_late() {
+    let mut core = connected();
+    let room: Arc<str> = "tea".into();
+    publish(&mut core, &room, 1);
+    core.handle_active(&room);
+    assert_eq!(delivered(&mut core), [(1, true)]);
+    // 2 to 8 do not arrive. What follows is faster than the page, in which 2 to 5 are not kept any more.
+    let commands = commands(&mut core);
+    let [Command::Read(read)] = &commands[..] else { panic!("it is read: {commands:?}") };
+    publish(&mut core, &room, 9);
+    publish(&mut core, &room, 10);
+    let records = (6..9).map(|offset: u8| Bytes::from(vec![offset])).collect();
+    let page = Page { last: at(8), first: 6, records };
+    core.handle_reply(read.ticket, Reply::Page(page));
+    assert_eq!(delivered(&mut core), [(8, false), (9, true), (10, true)]);
+}
+
+#[test]
+fn what_was_published_beyond_a_new_epochs_page_is_read_at_once() {
+    let mut core = connected();
+    let room: Arc<str> = "tea".into();
+    publish(&mut core, &room, 1);
+    core.handle_active(&room);
+    let commands_ = commands(&mut core);
+    let [Command::Read(read)] = &commands_[..] else { panic!("it is read: {commands_:?}") };
+    let of_b = |offset| Position::new("b", offset).unwrap();
+    for offset in [1, 2] {
+        core.handle_published(&room, of_b(offset), Bytes::from_static(b"x"));
+    }
+    assert_eq!(delivered(&mut core), [(1, true)]);
+    let page = Page { last: of_b(1), first: 1, records: Vec::new() };
+    core.handle_reply(read.ticket, Reply::Page(page));
+    assert_eq!(delivered(&mut core), [(0, false)]);
+    let records = vec![Bytes::from_static(b"x"); 2];
+    reply(&mut core, Reply::Page(Page { last: of_b(2), first: 1, records }));
+    assert_eq!(delivered(&mut core), [(1, true), (2, true)]);
+}
+
 #[test]
 fn a_read_that_is_refused_is_tried_again_but_not_at_once() {
     let mut core = connected();
