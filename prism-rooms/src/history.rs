@@ -13,6 +13,7 @@ use crate::{
     rooms::Rooms,
 };
 
+pub(crate) mod append_limit;
 pub(crate) mod core;
 pub(crate) mod error;
 pub(crate) mod hub;
@@ -130,9 +131,10 @@ impl History {
         if room.len() > MAX_NAME {
             return Err(AppendError::NameTooLong);
         }
+        let permit = self.hub.admit_append(size).ok_or(AppendError::Unavailable)?;
         let (answer_to, answer) = async_channel::bounded(1);
         let record = record::encode(&message);
-        self.hub.request(Request::Append { room: room.into(), record, answer_to });
+        self.hub.request(Request::Append { room: room.into(), record, permit, answer_to });
         // Fails if the node has left.
         Deferring::new(answer.recv()).await.unwrap_or(Err(AppendError::Unknown))
     }

@@ -23,7 +23,9 @@ use std::{
 use async_channel::Sender;
 use bytes::Bytes;
 
-use super::{error::AppendError, joined::JoinStep, position::Position, record};
+use super::{
+    append_limit::AppendPermit, error::AppendError, joined::JoinStep, position::Position, record,
+};
 use crate::backplane::{
     command::{Command, Ticket, TicketKind},
     history::{Append, Keep, Reply},
@@ -45,9 +47,6 @@ use self::{
     room::Room,
 };
 
-/// The most messages, and the most bytes of them, that wait to be kept.
-const MAX_APPENDS: usize = 1024;
-const MAX_APPEND_BYTES: usize = 4 << 20;
 /// When a read that the backplane has refused is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often each room is read, in case that what was published last was lost.
@@ -62,7 +61,6 @@ pub(crate) struct HistoryCore {
     inactive: BTreeSet<Arc<str>>,
     joins: BTreeMap<u64, Join>,
     appends: VecDeque<Append>,
-    append_bytes: usize,
     /// What is to be read next.
     wanted: VecDeque<Reader>,
     asked: HashMap<u64, Asked>,
@@ -92,7 +90,6 @@ impl HistoryCore {
             inactive: BTreeSet::new(),
             joins: BTreeMap::new(),
             appends: VecDeque::new(),
-            append_bytes: 0,
             wanted: VecDeque::new(),
             asked: HashMap::new(),
             reads: 0,
@@ -108,23 +105,20 @@ impl HistoryCore {
 
     // ---- what happens here
 
-    /// Handles that a record is to be kept. The answer is its position.
+    /// Handles that a record is to be kept. The answer is its position. It holds the permit until then.
     pub(crate) fn handle_append(
         &mut self,
         room: &str,
         record: Bytes,
+        permit: AppendPermit,
         answer_to: Sender<Result<Position, AppendError>>,
     ) {
-        let bytes = record.len();
-        // Those that the session has not taken are in there, too.
-        let waiting = self.asked.len() - self.reads;
-        let is_full = waiting >= MAX_APPENDS || self.append_bytes + bytes > MAX_APPEND_BYTES;
-        if !self.is_connected || is_full {
+        if !self.is_connected {
+            drop(permit);
             let _ = answer_to.try_send(Err(AppendError::Unavailable)); // fails if nobody waits any more
             return;
         }
-        self.append_bytes += bytes;
-        let number = self.ask(Asked::Append { bytes, answer_to });
+        let number = self.ask(Asked::Append { permit, answer_to });
         self.appends.push_back(Append {
             room: room.into(),
             epoch: self.epochs.next(),
@@ -187,17 +181,19 @@ impl HistoryCore {
         for append in self.appends.drain(..) {
             // It was not given to the session.
             if let TicketKind::History(number) = append.ticket.0
-                && let Some(Asked::Append { answer_to, .. }) = self.asked.remove(&number)
+                && let Some(Asked::Append { permit, answer_to }) = self.asked.remove(&number)
             {
+                drop(permit);
                 let _ = answer_to.try_send(Err(AppendError::Unavailable));
             }
         }
         for (_, asked) in self.asked.drain() {
-            if let Asked::Append { answer_to, .. } = asked {
+            if let Asked::Append { permit, answer_to } = asked {
+                drop(permit);
                 let _ = answer_to.try_send(Err(AppendError::Unknown));
             }
         }
-        (self.append_bytes, self.reads) = (0, 0);
+        self.reads = 0;
         self.wanted.clear();
         self.refused.clear();
         self.retries = None;
@@ -239,8 +235,8 @@ impl HistoryCore {
     pub(crate) fn handle_reply(&mut self, ticket: Ticket, reply: Reply) {
         let TicketKind::History(number) = ticket.0 else { return };
         match (self.asked.remove(&number), reply) {
-            (Some(Asked::Append { bytes, answer_to }), reply) => {
-                self.append_bytes -= bytes;
+            (Some(Asked::Append { permit, answer_to }), reply) => {
+                drop(permit); // who is answered may append again
                 let answer = match reply {
                     Reply::Appended(position) => Ok(position),
                     Reply::Refused(why) => Err(AppendError::Refused(why)),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use prism_driver::{Connection, ConnectionId, Message, PreparedMessage, contain, hold_wakeups};
 
 use super::{
+    append_limit::{AppendLimit, AppendPermit},
     error::{AppendError, HistoryError, HistoryJoinError},
     joined::JoinStep,
     position::Position,
@@ -25,6 +26,7 @@ type Notice = dyn Fn(&str, &Position) -> PreparedMessage + Send + Sync;
 
 pub(crate) struct Hub {
     state: Lock<State>,
+    appends: AppendLimit,
     /// Wakes the task.
     signal: Signal,
 }
@@ -48,6 +50,7 @@ pub(crate) enum Request {
     Append {
         room: Box<str>,
         record: Bytes,
+        permit: AppendPermit,
         answer_to: Sender<Result<Position, AppendError>>,
     },
     Join(JoinRequest),
@@ -74,7 +77,7 @@ pub(crate) struct JoinRequest {
 impl Hub {
     pub(crate) fn new(signal: Signal) -> Self {
         let state = State { setup: None, requests: VecDeque::new(), joins: 0, has_left: false };
-        Self { state: Lock::new(state), signal }
+        Self { state: Lock::new(state), appends: AppendLimit::new(), signal }
     }
 
     // ---- for the history
@@ -94,6 +97,11 @@ impl Hub {
         let replaced =
             self.state.lock().setup.as_mut().and_then(|setup| setup.notice.replace(notice));
         drop(replaced); // unlocked: it is the application's
+    }
+
+    /// Counts a message of so many bytes that is to be kept. Returns `None` if too many wait.
+    pub(super) fn admit_append(&self, bytes: usize) -> Option<AppendPermit> {
+        self.appends.admit(bytes)
     }
 
     /// Asks the task to do something. Unless it has left: then the request is dropped, and with it the channel of its

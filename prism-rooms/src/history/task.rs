@@ -71,8 +71,8 @@ impl HistoryTask {
         let Some(keep) = self.hub.keep() else { return };
         let active = self.active.get_or_insert_with(|| Active::new(keep, is_connected));
         match request {
-            Request::Append { room, record, answer_to } => {
-                active.core.handle_append(&room, record, answer_to);
+            Request::Append { room, record, permit, answer_to } => {
+                active.core.handle_append(&room, record, permit, answer_to);
             }
             Request::Join(request) => active.join(&membership, request),
             Request::Continue(number) => active.core.handle_continue(number),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_channel::Sender;
 
-use crate::history::{error::AppendError, position::Position};
+use crate::history::{append_limit::AppendPermit, error::AppendError, position::Position};
 
 /// For whom something is read.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub(super) enum Reader {
 /// What the session has yet to reply to.
 pub(super) enum Asked {
     Append {
-        bytes: usize,
+        permit: AppendPermit,
         answer_to: Sender<Result<Position, AppendError>>,
     },
     Read {

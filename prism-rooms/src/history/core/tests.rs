@@ -5,13 +5,13 @@ use std::{iter, sync::Arc, time::Duration};
 use async_channel::Receiver;
 use bytes::Bytes;
 
-use super::{HistoryCore, MAX_APPENDS, RETRY_INTERVAL, output::Output};
+use super::{HistoryCore, RETRY_INTERVAL, output::Output};
 use crate::{
     backplane::{
         command::Command,
         history::{Keep, Page, Reply},
     },
-    history::{error::AppendError, position::Position},
+    history::{append_limit::AppendLimit, error::AppendError, position::Position},
 };
 
 fn connected() -> HistoryCore {
@@ -27,7 +27,8 @@ fn commands(core: &mut HistoryCore) -> Vec<Command> {
 
 fn append(core: &mut HistoryCore, len: usize) -> Receiver<Result<Position, AppendError>> {
     let (answer_to, answer) = async_channel::bounded(1);
-    core.handle_append("tea", Bytes::from(vec![1; len]), answer_to);
+    let permit = AppendLimit::new().admit(len).unwrap();
+    core.handle_append("tea", Bytes::from(vec![1; len]), permit, answer_to);
     answer
 }
 
@@ -41,8 +42,8 @@ fn publish(core: &mut HistoryCore, room: &Arc<str>, offset: u64) {
 
 /// Replies to the only command, which is to read.
 fn reply(core: &mut HistoryCore, reply: Reply) {
-    let commands = commands(core);
-    let [Command::Read(read)] = &commands[..] else { panic!("it is read: {commands:?}") };
+    let asked = commands(core);
+    let [Command::Read(read)] = &asked[..] else { panic!("it is read: {asked:?}") };
     core.handle_reply(read.ticket, reply);
 }
 
@@ -65,8 +66,8 @@ fn what_was_published_beyond_a_break_is_not_late() {
     core.handle_active(&room);
     assert_eq!(delivered(&mut core), [(1, true)]);
     // 2 to 8 do not arrive. What follows is faster than the page, in which 2 to 5 are not kept any more.
-    let commands = commands(&mut core);
-    let [Command::Read(read)] = &commands[..] else { panic!("it is read: {commands:?}") };
+    let asked = commands(&mut core);
+    let [Command::Read(read)] = &asked[..] else { panic!("it is read: {asked:?}") };
     publish(&mut core, &room, 9);
     publish(&mut core, &room, 10);
     let records = (6..9).map(|offset: u8| Bytes::from(vec![offset])).collect();
@@ -81,14 +82,15 @@ fn what_was_published_beyond_a_new_epochs_page_is_read_at_once() {
     let room: Arc<str> = "tea".into();
     publish(&mut core, &room, 1);
     core.handle_active(&room);
-    let commands_ = commands(&mut core);
-    let [Command::Read(read)] = &commands_[..] else { panic!("it is read: {commands_:?}") };
+    let asked = commands(&mut core);
+    let [Command::Read(read)] = &asked[..] else { panic!("it is read: {asked:?}") };
     let of_b = |offset| Position::new("b", offset).unwrap();
     for offset in [1, 2] {
         core.handle_published(&room, of_b(offset), Bytes::from_static(b"x"));
     }
     assert_eq!(delivered(&mut core), [(1, true)]);
-    let page = Page { last: of_b(1), first: 1, records: Vec::new() };
+    // The page is older than what was published.
+    let page = Page { last: of_b(0), first: 1, records: Vec::new() };
     core.handle_reply(read.ticket, Reply::Page(page));
     assert_eq!(delivered(&mut core), [(0, false)]);
     let records = vec![Bytes::from_static(b"x"); 2];
@@ -120,21 +122,25 @@ fn a_read_that_is_refused_is_tried_again_but_not_at_once() {
 }
 
 #[test]
-fn what_waits_to_be_kept_is_bounded() {
-    let mut core = connected();
-    let is_refused = |answer: &Receiver<_>| answer.try_recv() == Ok(Err(AppendError::Unavailable));
-    let first = append(&mut core, 1);
-    let others: Vec<_> = (1..MAX_APPENDS).map(|_| append(&mut core, 1)).collect();
-    assert!(!others.iter().any(is_refused));
-    assert!(is_refused(&append(&mut core, 1)));
+fn a_message_counts_until_the_session_has_replied() {
+    let (mut core, limit) = (connected(), AppendLimit::new());
+    let append = |core: &mut HistoryCore| {
+        let (answer_to, answer) = async_channel::bounded(1);
+        core.handle_append("tea", Bytes::from_static(b"x"), limit.admit(1 << 20)?, answer_to);
+        Some(answer)
+    };
+    let first = append(&mut core).unwrap();
+    let others: Vec<_> = (0..3).map(|_| append(&mut core).unwrap()).collect();
+    assert!(append(&mut core).is_none(), "too many bytes");
     let Some(Command::Append(given)) = core.poll_command() else { panic!("it is kept") };
-    assert!(is_refused(&append(&mut core, 1)), "the session has not replied");
-    let position = Position::new("a", 1).unwrap();
-    core.handle_reply(given.ticket, Reply::Appended(position.clone()));
-    assert_eq!(first.try_recv(), Ok(Ok(position)));
-    assert!(is_refused(&append(&mut core, 5 << 20)), "too many bytes");
-    let last = append(&mut core, 1);
-    assert!(!is_refused(&last));
+    assert!(append(&mut core).is_none(), "the session has not replied");
+    core.handle_reply(given.ticket, Reply::Appended(at(1)));
+    assert_eq!(first.try_recv(), Ok(Ok(at(1))));
+    assert!(append(&mut core).is_some());
+    core.handle_session_ended();
+    assert!(others.iter().all(|answer| answer.try_recv() == Ok(Err(AppendError::Unavailable))));
+    let all: Vec<_> = (0..4).map(|_| limit.admit(1 << 20)).collect();
+    assert!(all.iter().all(Option::is_some));
 }
 
 #[test]

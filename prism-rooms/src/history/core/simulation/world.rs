@@ -14,6 +14,7 @@ use crate::{
         memory::logs::Logs,
     },
     history::{
+        append_limit::AppendLimit,
         core::{CHECK_INTERVAL, HistoryCore},
         error::AppendError,
         joined::Joined,
@@ -119,7 +120,8 @@ impl World {
         self.number += 1;
         let record = Bytes::from(format!("\x01{}", self.number));
         let (answer_to, answer) = async_channel::bounded(1);
-        self.nodes[node].core.handle_append(ROOM, record.clone(), answer_to);
+        let permit = AppendLimit::new().admit(record.len()).unwrap();
+        self.nodes[node].core.handle_append(ROOM, record.clone(), permit, answer_to);
         self.appends.push((record, answer));
         self.settle(node);
     }
