@@ -116,7 +116,8 @@ impl Cluster {
         let membership = rooms.downgrade();
         let hub = Arc::new(Hub::new(shared.signal()));
         let history = backplane.keeps_history().then(|| hub.clone());
-        let history_task = HistoryTask::new(hub, membership.clone());
+        let any_runtime = AnyRuntime::new(runtime.clone());
+        let history_task = HistoryTask::new(hub, any_runtime.clone(), membership.clone());
         let task = ClusterTask::new(
             runtime.clone(),
             shared.clone(),
@@ -127,7 +128,7 @@ impl Cluster {
         );
         // In batches, because most of what it does is to send to many members.
         runtime.spawn(in_batches(task.run(backplane)));
-        Self { rooms, shared, runtime: AnyRuntime::new(runtime), history, left }
+        Self { rooms, shared, runtime: any_runtime, history, left }
     }
 
     /// Returns the rooms of this node. Each call returns the same.
@@ -167,7 +168,8 @@ impl Cluster {
 
     /// Leaves the cluster: publishes what waits to be published, says goodbye, and waits until that is done, for a second
     /// at most. The other nodes then know at once that this one has gone; otherwise they would have to wait for 7 s of
-    /// silence. The rooms go on locally.
+    /// silence. The rooms go on locally, but members of rooms with a [`History`](crate::History) are closed with 1012 or
+    /// [told](crate::History::on_broken), so that they go to another node.
     ///
     /// Call this when a server has shut down. If the future is dropped, the node leaves all the same.
     pub async fn leave(&self) {

@@ -18,6 +18,7 @@ pub(crate) mod core;
 pub(crate) mod error;
 pub(crate) mod hub;
 mod join;
+pub(crate) mod join_id;
 pub(crate) mod joined;
 pub(crate) mod position;
 pub(crate) mod record;
@@ -25,7 +26,7 @@ pub(crate) mod task;
 
 use self::{
     error::{AppendError, HistoryError, HistoryJoinError},
-    hub::{Hub, Request},
+    hub::{Hub, JoinRequest, Request},
     join::Joining,
     joined::Joined,
     position::Position,
@@ -38,7 +39,7 @@ use self::{
 /// clients are told with it, and come back with:
 ///
 /// ```no_run
-/// # async fn send_everything(_: &prism_driver::Connection) {}
+/// # async fn send_everything(_: &prism_driver::Connection, _: prism_rooms::Position) {}
 /// # async fn example(
 /// #     cluster: prism_rooms::Cluster,
 /// #     connection: prism_driver::Connection,
@@ -52,11 +53,12 @@ use self::{
 ///     format!("{position} {}", message.as_text().unwrap_or_default())
 /// })?;
 ///
-/// // When a client connects. Its query is the position of the last message that it has, if it has any.
+/// // When a client connects. Its query is the position that it was told last, if it was told any.
 /// let position = connection.query().and_then(|query| query.parse().ok());
 /// match history.join(&connection, "tea", position).await? {
-///     Joined::Broken { .. } => send_everything(&connection).await, // too old, or messages were lost
-///     _ => {} // nothing is missing
+///     Joined::Broken { position } => send_everything(&connection, position).await, // messages are lost
+///     Joined::Whole { position, .. } => connection.send(format!("{position}")).await?, // nothing is missing
+///     _ => {} // it was a member already
 /// }
 ///
 /// history.append("tea", "the kettle is on").await?;
@@ -111,7 +113,7 @@ impl History {
     /// Keeps a message, and sends it to the members of a room at all nodes. Returns its position once it is kept.
     ///
     /// Members receive it from the backplane, those of this node, too: perhaps before this returns, perhaps after. A
-    /// member whose outbox is full is closed with 1013, and gets what it has missed when it comes back.
+    /// member whose outbox is full gets it when it has room again.
     ///
     /// If the future is dropped, the message is or is not kept.
     ///
@@ -135,8 +137,8 @@ impl History {
         let (answer_to, answer) = async_channel::bounded(1);
         let record = record::encode(&message);
         self.hub.request(Request::Append { room: room.into(), record, permit, answer_to });
-        // Fails if the node has left.
-        Deferring::new(answer.recv()).await.unwrap_or(Err(AppendError::Unknown))
+        // Fails if the node had left before the message was given to the backplane.
+        Deferring::new(answer.recv()).await.unwrap_or(Err(AppendError::Unavailable))
     }
 
     /// Adds a connection to a room, as [`Rooms::join`] does, and sends it what was appended `after` a position: that of
@@ -145,11 +147,16 @@ impl History {
     /// Messages are repeated as fast as the connection takes them. Meanwhile it receives no others that are appended,
     /// so that their order is right; but it is a member already, and receives what is sent by [`Rooms::to`].
     ///
-    /// Waits until the backplane can be reached, so you may want to bound the time. If the future is dropped, the
-    /// connection leaves the room.
+    /// Waits for the backplane, for up to 10 s at a time, and for the client, as long as that reads. So the connection's
+    /// handler can await this in [`on_connect`](prism_driver::Handler::on_connect). If the future is dropped, the connection
+    /// leaves the room.
+    ///
+    /// Messages that follow may be sent to the connection before this returns: [the guide](crate::docs::history#use) says what
+    /// a client makes of positions that it is told.
     ///
     /// # Errors
-    /// If the connection cannot join, or has left the room meanwhile. It is not a member then, or not because of this call.
+    /// If the connection cannot join, ends, or leaves the room meanwhile, or if the backplane does not answer. It is not a
+    /// member then, or not because of this call.
     pub async fn join(
         &self,
         connection: &Connection,
@@ -159,7 +166,11 @@ impl History {
         if room.len() > MAX_NAME {
             return Err(HistoryJoinError::NameTooLong);
         }
-        Joining::start(self.hub.clone(), connection, room, after).run().await
+        let (hub, membership) = (self.hub.clone(), self.rooms.downgrade());
+        let (joining, answer_to) = Joining::new(hub, membership, connection, room.into());
+        let (id, connection) = (joining.id().clone(), connection.clone());
+        self.hub.request(Request::Join(JoinRequest { id, connection, after, answer_to }));
+        joining.run().await
     }
 
     /// Returns the rooms of the cluster.

@@ -1,15 +1,13 @@
 //! Messages that are kept, and repeated to clients that come back.
 
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Handler, Message, Options, OwnedMessage, Runtime, Socket,
-};
+use prism_driver::{Options, OwnedMessage, Runtime};
 use prism_rooms::{
-    AppendError, Backplane, Cluster, History, HistoryError, HistoryJoinError, Joined, Keep,
-    MemoryBackplane, MemoryBroker, Session, SessionFuture,
+    AppendError, Backplane, Cluster, History, HistoryError, Joined, Keep, MemoryBackplane,
+    MemoryBroker, Session, SessionFuture,
 };
 use prism_test::Sim;
 
-use crate::history_world::{Client, Node, SECOND, World};
+use crate::history_world::{Client, SECOND, World};
 
 #[test]
 fn all_members_receive_what_is_appended_in_one_order() {
@@ -142,51 +140,56 @@ fn many_messages_are_repeated_as_fast_as_the_client_reads() {
 }
 
 #[test]
-fn a_member_that_does_not_read_is_closed_and_comes_back() {
+fn a_member_that_reads_late_misses_nothing() {
     let options = Options::default().high_water_mark(4 << 10);
     let world = World::with_options(1, 1000, &options, |history| history);
     world.sim.run(async {
-        let (client, ..) = world.join(0, "tea", None).await;
-        let text = "x".repeat(10_000);
-        let appended = 500;
-        for _ in 0..appended {
-            world.append(0, &text).await;
+        let (mut late, ..) = world.join(0, "tea", None).await;
+        let (mut quick, ..) = world.join(0, "tea", None).await;
+        let texts: Vec<_> = (0..500).map(|n| format!("{n} {}", "x".repeat(10_000))).collect();
+        for text in &texts {
+            world.append(0, text).await;
+            assert_eq!(quick.next().await, *text);
         }
-        let mut client = client;
-        let mut received = 0;
-        let ended = loop {
-            match client.socket.recv().await {
-                Ok(OwnedMessage::Text(text)) => drop(client.take(&text)),
-                Ok(other) => panic!("{other:?}"),
-                Err(ended) => break ended,
-            }
-            received += 1;
-        };
-        assert!(received < appended, "{received}");
-        let code =
-            matches!(&ended, Disconnect::Peer { code, .. } if *code == CloseCode::TRY_AGAIN_LATER);
-        assert!(code, "{ended:?}");
-        let (_, told, repeated) = world.join(0, "tea", client.position.as_ref()).await;
-        assert_eq!(
-            (told, repeated.len()),
-            (format!("whole {}", appended - received), appended - received)
-        );
+        for text in &texts {
+            assert_eq!(late.next().await, *text);
+        }
+        world.append(0, "live").await;
+        assert_eq!(late.next().await, "live");
     });
 }
 
-/// Opens a connection to a server of another kind, which adds it to nothing. Returns both of its ends.
-async fn connect_elsewhere(world: &World) -> (Socket, Connection) {
-    let (sent, connections) = async_channel::unbounded();
-    world.sim.start_server("other.example", |server| server.websocket("/", HandOver(sent)));
-    let socket = world.sim.client("ws://other.example/").connect().await.unwrap();
-    (socket, connections.recv().await.unwrap())
+#[test]
+fn a_member_that_never_reads_is_closed_and_comes_back() {
+    let options = Options::default().high_water_mark(4 << 10);
+    let world = World::with_options(1, 1000, &options, |history| history);
+    world.sim.run(async {
+        let (mut client, ..) = world.join(0, "tea", None).await;
+        for _ in 0..500 {
+            world.append(0, &"x".repeat(10_000)).await;
+        }
+        let rooms = world.nodes[0].history.rooms();
+        while !rooms.is_empty("tea") {
+            world.sim.pass(SECOND).await;
+            assert!(world.sim.now() < 60 * SECOND, "it stays for ever");
+        }
+        let mut received = 0;
+        while let Ok(OwnedMessage::Text(text)) = client.socket.recv().await {
+            client.take(&text);
+            received += 1;
+        }
+        assert!(received < 500, "{received}");
+        let (_, told, repeated) = world.join(0, "tea", client.position.as_ref()).await;
+        let missed = 500 - received;
+        assert_eq!((told, repeated.len()), (format!("whole {missed}"), missed));
+    });
 }
 
 #[test]
 fn a_connection_that_is_a_member_already_receives_nothing_twice() {
     let world = World::new(1, 100);
     world.sim.run(async {
-        let (socket, connection) = connect_elsewhere(&world).await;
+        let (socket, connection) = world.connect_elsewhere().await;
         let history = &world.nodes[0].history;
         let joined = history.join(&connection, "tea", None).await.unwrap();
         let Joined::Whole { position, .. } = joined else { panic!("{joined:?}") };
@@ -204,47 +207,6 @@ fn a_connection_that_is_a_member_already_receives_nothing_twice() {
             let received = socket.recv().await.unwrap();
             assert!(received.as_text().unwrap().ends_with(expected), "{received:?}");
         }
-    });
-}
-
-#[test]
-fn a_join_that_is_dropped_or_left_adds_nothing() {
-    let world = World::new(1, 100);
-    world.sim.run(async {
-        let (socket, connection) = connect_elsewhere(&world).await;
-        let Node { history, backplane, .. } = &world.nodes[0];
-        let rooms = history.rooms();
-        world.sim.settle().await;
-        backplane.stall(); // so that joining takes a while
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
-        assert!(futures_lite::future::poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
-        assert!(rooms.contains("tea", connection.id()));
-        drop(joining);
-        world.sim.settle().await;
-        assert!(!rooms.contains("tea", connection.id()));
-
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
-        assert!(futures_lite::future::poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
-        assert!(rooms.leave(connection.id(), "tea"));
-        backplane.resume();
-        assert_eq!(joining.await, Err(HistoryJoinError::Left));
-
-        backplane.stall();
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
-        assert!(futures_lite::future::poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
-        drop(socket);
-        world.sim.settle().await;
-        backplane.resume();
-        let ended = joining.await;
-        assert!(
-            matches!(ended, Err(HistoryJoinError::Left | HistoryJoinError::Join(_))),
-            "{ended:?}"
-        );
-        world.sim.settle().await;
-        assert!(rooms.is_empty("tea"));
     });
 }
 
@@ -284,15 +246,4 @@ fn what_cannot_be_kept_is_refused() {
         world.nodes[0].cluster.leave().await;
         assert!(history.append("tea", "x").await.is_err());
     });
-}
-
-/// Hands its connections to the test.
-struct HandOver(async_channel::Sender<Connection>);
-
-impl Handler for HandOver {
-    async fn on_connect(&self, connection: &Connection) {
-        self.0.send(connection.clone()).await.unwrap();
-    }
-
-    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }

@@ -1,7 +1,7 @@
 //! What clients learn when messages that should have been kept are lost, or do not arrive.
 
 use prism_driver::{CloseCode, Options, Runtime};
-use prism_rooms::AppendError;
+use prism_rooms::{AppendError, ClusterEvent};
 
 use crate::history_world::{SECOND, World};
 
@@ -16,19 +16,107 @@ async fn connected(world: &World, node: usize) {
 
 #[test]
 fn nobody_receives_what_is_not_kept() {
+    let world = World::new(2, 100);
+    world.sim.run(async {
+        let mut clients = [world.join(0, "tea", None).await.0, world.join(1, "tea", None).await.0];
+        world.append(0, "one").await;
+        world.nodes[0].backplane.isolate();
+        while world.nodes[0].cluster.counts().connected {
+            world.sim.pass(SECOND).await;
+        }
+        let history = &world.nodes[0].history;
+        assert_eq!(history.append("tea", "away").await, Err(AppendError::Unavailable));
+        world.nodes[0].backplane.rejoin();
+        connected(&world, 0).await;
+        world.broker.refuse_history(true);
+        let refused = history.append("tea", "refused").await;
+        assert!(matches!(refused, Err(AppendError::Refused(_))), "{refused:?}");
+        world.broker.refuse_history(false);
+        world.append(0, "two").await;
+        for client in &mut clients {
+            assert_eq!((client.next().await, client.next().await), ("one".into(), "two".into()));
+        }
+    });
+}
+
+#[test]
+fn a_broker_that_restarts_has_lost_everything() {
     let world = World::new(1, 100);
     world.sim.run(async {
         let (mut client, ..) = world.join(0, "tea", None).await;
+        world.append(0, "one").await;
+        assert_eq!(client.next().await, "one");
         world.broker.stop();
-        world.sim.settle().await;
-        let appended = world.nodes[0].history.append("tea", "lost").await;
-        assert_eq!(appended, Err(AppendError::Unavailable));
-        world.broker.fail_over(0);
         world.broker.start();
-        connected(&world, 0).await;
         assert_eq!(client.close_code().await, CloseCode::SERVICE_RESTART);
-        let (_, told, _) = world.join(0, "tea", client.position.take().as_ref()).await;
-        assert_eq!(told, "broken", "what was kept is lost");
+        connected(&world, 0).await;
+        let (mut client, told, _) = world.join(0, "tea", client.position.take().as_ref()).await;
+        assert_eq!(told, "broken");
+        world.append(0, "two").await;
+        assert_eq!(client.next().await, "two");
+    });
+}
+
+#[test]
+fn members_are_closed_if_their_room_cannot_be_read() {
+    let world = World::new(1, 100);
+    world.sim.run(async {
+        let (mut client, ..) = world.join(0, "tea", None).await;
+        world.append(0, "one").await;
+        assert_eq!(client.next().await, "one");
+        world.nodes[0].backplane.lose(1);
+        world.append(0, "lost").await;
+        world.broker.refuse_history(true);
+        let (start, events) = (world.sim.now(), world.nodes[0].cluster.events());
+        let refused = loop {
+            if let Some(ClusterEvent::ReadRefused { room, reason }) = events.recv().await {
+                break (room, reason);
+            }
+        };
+        assert_eq!((&*refused.0, &*refused.1), ("tea", "the broker refuses to keep messages"));
+        assert_eq!(client.close_code().await, CloseCode::SERVICE_RESTART);
+        assert!(world.sim.now() - start <= 50 * SECOND);
+        world.broker.refuse_history(false);
+        let (_, told, repeated) = world.join(0, "tea", client.position.as_ref()).await;
+        assert_eq!((&*told, repeated), ("whole 1", vec!["lost".to_owned()]));
+    });
+}
+
+#[test]
+fn members_receive_messages_although_nobody_appends_or_joins_a_history_there() {
+    let world = World::new(2, 100);
+    world.sim.run(async {
+        let (socket, connection) = world.connect_elsewhere().await;
+        let rooms = world.nodes[1].history.rooms();
+        assert_eq!(rooms.join(&connection, "tea"), Ok(true));
+        assert!(rooms.reached("tea").await);
+        let position = world.append(0, "one").await;
+        let received = socket.recv().await.unwrap();
+        assert_eq!(received.as_text(), Some(&*format!("{position} one")));
+    });
+}
+
+#[test]
+fn a_node_that_catches_up_closes_no_member_that_reads() {
+    let options = Options::default().high_water_mark(4 << 10);
+    let world = World::with_options(2, 1000, &options, |history| history);
+    world.sim.run(async {
+        let (mut here, ..) = world.join(0, "tea", None).await;
+        let (mut there, ..) = world.join(1, "tea", None).await;
+        world.nodes[1].backplane.isolate();
+        let texts: Vec<_> = (0..500).map(|n| format!("{n} {}", "x".repeat(1000))).collect();
+        for text in &texts {
+            world.append(0, text).await;
+            assert_eq!(here.next().await, *text);
+        }
+        world.sim.pass(10 * SECOND).await;
+        world.nodes[1].backplane.rejoin();
+        for (n, text) in texts.iter().enumerate() {
+            assert_eq!(there.next().await, *text);
+            if n % 100 == 0 {
+                world.sim.pass(SECOND).await; // a client that does something else for a moment
+            }
+        }
     });
 }
 

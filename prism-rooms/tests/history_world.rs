@@ -116,6 +116,14 @@ impl World {
         (client, [what].into_iter().chain(words).collect::<Vec<_>>().join(" "), repeated)
     }
 
+    /// Opens a connection to a server of another kind, which adds it to nothing. Returns both of its ends.
+    pub(crate) async fn connect_elsewhere(&self) -> (Socket, Connection) {
+        let (sent, connections) = async_channel::unbounded();
+        self.sim.start_server("other.example", |server| server.websocket("/", HandOver(sent)));
+        let socket = self.sim.client("ws://other.example/").connect().await.unwrap();
+        (socket, connections.recv().await.unwrap())
+    }
+
     pub(crate) async fn append(&self, node: usize, message: &str) -> Position {
         self.nodes[node].history.append("tea", message).await.unwrap()
     }
@@ -146,14 +154,22 @@ impl Client {
         self.take(&text)
     }
 
-    /// Returns with which code the connection is closed.
+    /// Returns with which code the connection is closed. No message comes before.
     pub(crate) async fn close_code(&self) -> CloseCode {
-        loop {
-            match self.socket.recv().await {
-                Ok(_) => {}
-                Err(Disconnect::Peer { code, .. }) => return code,
-                Err(other) => panic!("{other:?}"),
-            }
+        match self.socket.recv().await {
+            Err(Disconnect::Peer { code, .. }) => code,
+            other => panic!("{other:?}"),
         }
     }
+}
+
+/// Hands its connections to the test.
+struct HandOver(async_channel::Sender<Connection>);
+
+impl Handler for HandOver {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.send(connection.clone()).await.unwrap();
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }

@@ -7,6 +7,8 @@ mod common;
 mod compression;
 mod history;
 mod history_faults;
+mod history_joins;
+mod history_leaving;
 mod history_world;
 mod json_rooms;
 mod json_rooms_history;

@@ -70,6 +70,12 @@ pub struct Page {
 }
 
 impl Page {
+    /// Returns the records after an offset, with theirs.
+    pub(crate) fn records_after(&self, offset: u64) -> impl Iterator<Item = (u64, &Bytes)> {
+        let known = (offset + 1).saturating_sub(self.first) as usize;
+        (self.first..).zip(&self.records).skip(known)
+    }
+
     /// Returns whether it can be what was read.
     pub(crate) fn is_valid(&self) -> bool {
         let end = self.first.checked_add(self.records.len() as u64);

@@ -143,6 +143,12 @@ impl MemoryBroker {
         self.state.lock().logs.clear();
     }
 
+    /// Sets whether the broker refuses to keep and to read messages for a [`History`](crate::History), as one without memory or
+    /// permission does.
+    pub fn refuse_history(&self, refuses: bool) {
+        self.state.lock().refuses_history = refuses;
+    }
+
     /// Changes the broker, and then wakes the connections that this concerns.
     fn update<R>(&self, update: impl FnOnce(&mut Broker, &mut Signals) -> R) -> R {
         let _wakeups = hold_wakeups();
@@ -279,7 +285,10 @@ impl MemoryBackplane {
                 None
             }
             Command::Read(read) => {
-                session.read(read.ticket, self.broker.update(|broker, _| broker.logs.read(&read)));
+                match self.broker.update(|broker, _| broker.read(&read)) {
+                    Ok(page) => session.read(read.ticket, page),
+                    Err(reason) => session.refused(read.ticket, reason),
+                }
                 None
             }
         }

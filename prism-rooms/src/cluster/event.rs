@@ -42,6 +42,15 @@ pub enum ClusterEvent {
         /// How many messages are missing.
         missed: u64,
     },
+    /// The backplane has refused to read what it keeps of a room for a [`History`](crate::History), for another reason than
+    /// before. The node tries again every second. Members who wait for that are
+    /// [told](crate::History::on_broken) after 25 s that they may have missed something.
+    ReadRefused {
+        /// The room that it was for.
+        room: Arc<str>,
+        /// What the backplane has answered, for a log.
+        reason: String,
+    },
 }
 
 /// How many members a room has at all nodes of a cluster. Returned by

@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender};
+use bytes::Bytes;
 use futures_lite::future::{or, pending, yield_now};
 use prism_driver::{Connection, Deferring, Runtime, contain, hold_wakeups};
 
@@ -37,6 +38,7 @@ pub(super) struct ClusterTask<R> {
 impl<R> Drop for ClusterTask<R> {
     fn drop(&mut self) {
         let _wakeups = hold_wakeups(); // a channel that is closed wakes its receivers under its lock
+        self.history.end();
         self.shared.close();
         self.core.close();
         while let Some(update) = self.core.poll_presence_update() {
@@ -103,8 +105,9 @@ impl<R: Runtime> ClusterTask<R> {
     /// Waits for a signal or a deadline.
     async fn wait(&self) {
         let now = self.runtime.now();
+        let deadlines = [self.core.next_deadline(now), self.history.next_deadline()];
         let deadline = async {
-            match self.core.next_deadline(now) {
+            match deadlines.into_iter().flatten().min() {
                 Some(deadline) => drop(self.runtime.sleep(deadline.saturating_sub(now)).await),
                 None => pending().await,
             }
@@ -119,7 +122,7 @@ impl<R: Runtime> ClusterTask<R> {
     fn advance(&mut self, session: Option<&Session>) -> bool {
         let _wakeups = hold_wakeups(); // those who ask are woken when nothing is locked
         let now = self.runtime.now();
-        self.history.handle_requests();
+        self.history.handle_requests(now);
         let changes = self.shared.take_changes();
         for (room, exists) in changes.rooms {
             if !exists {
@@ -159,14 +162,7 @@ impl<R: Runtime> ClusterTask<R> {
                     self.core.handle_done(ticket, &mut self.shared.outbox.lock(), now);
                 }
                 SessionEvent::Replied(ticket, reply) => self.history.handle_reply(ticket, reply),
-                SessionEvent::Received(payload)
-                    if is_published(&payload) && self.history.handle_published(&payload) => {}
-                SessionEvent::Received(payload) => {
-                    self.core.handle_received(&payload, now);
-                    self.deliver();
-                    self.show();
-                    self.answer(now);
-                }
+                SessionEvent::Received(payload) => self.receive(&payload, now),
             }
         }
         self.core.handle_timeout(now);
@@ -182,11 +178,22 @@ impl<R: Runtime> ClusterTask<R> {
         while let Some(event) = self.core.poll_event() {
             self.shared.report(&event);
         }
+        self.history.take_events().iter().for_each(|event| self.shared.report(event));
         let outbox = self.shared.outbox.lock();
         let (counts, has_left) = (self.core.counts(&outbox), self.core.has_left(&outbox, now));
         drop(outbox);
         self.shared.set_counts(counts);
         has_left
+    }
+
+    fn receive(&mut self, payload: &Bytes, now: Duration) {
+        if is_published(payload) && self.history.handle_published(payload) {
+            return;
+        }
+        self.core.handle_received(payload, now); // what is malformed is counted there
+        self.deliver();
+        self.show();
+        self.answer(now);
     }
 
     fn answer(&mut self, now: Duration) {

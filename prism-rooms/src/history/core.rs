@@ -9,14 +9,15 @@
 //! Every record reaches members by way of their [room](Room), which passes on consecutive offsets only. What is missing
 //! is read. If it cannot be had, members are told. A connection that is being added is not among the members that a
 //! room passes records to. It reads from its own position on, until what it has is what the room has. Then it is a
-//! member, in the same step. So it misses nothing, and receives nothing twice, and nothing is held for it meanwhile.
+//! member, in the same step. So it misses nothing, and receives nothing twice, and nothing is held for it meanwhile. The
+//! same is done for a member whose outbox is full. So it is not closed, and no other waits for it.
 //!
 //! What is published last may be lost without a trace. So each room is also read now and then.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     mem,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -24,28 +25,23 @@ use async_channel::Sender;
 use bytes::Bytes;
 
 use super::{
-    append_limit::AppendPermit, error::AppendError, joined::JoinStep, position::Position, record,
+    append_limit::AppendPermit, error::AppendError, join_id::JoinId, position::Position, record,
 };
 use crate::backplane::{
     command::{Command, Ticket, TicketKind},
-    history::{Append, Keep, Reply},
+    history::{Append, Keep, Page, Reply},
 };
 
 mod asked;
 mod epochs;
+mod held;
 mod join;
 mod joins;
 pub(crate) mod output;
 mod reads;
 mod room;
 
-use self::{
-    asked::{Asked, Reader},
-    epochs::Epochs,
-    join::{Join, State},
-    output::Output,
-    room::Room,
-};
+use self::{asked::Asked, epochs::Epochs, output::Output, room::Room};
 
 /// When a read that the backplane has refused is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -59,16 +55,23 @@ pub(crate) struct HistoryCore {
     rooms: HashMap<Arc<str>, Room>,
     /// The rooms that the session has not subscribed to.
     inactive: BTreeSet<Arc<str>>,
-    joins: BTreeMap<u64, Join>,
     appends: VecDeque<Append>,
-    /// What is to be read next.
-    wanted: VecDeque<Reader>,
+    /// The rooms that are read next for their members, and for connections that come back.
+    wanted_rooms: VecDeque<Arc<str>>,
+    wanted_joins: VecDeque<Arc<str>>,
     asked: HashMap<u64, Asked>,
     reads: usize,
     next_ticket: u64,
     outputs: VecDeque<Output>,
-    /// What the backplane has refused to read.
-    refused: Vec<Reader>,
+    /// Pages that connections may have in hand.
+    pages: Vec<Weak<Page>>,
+    /// Until when connections wait for the backplane, some of which may not any more.
+    deadlines: VecDeque<(Duration, JoinId)>,
+    /// For whom the backplane has refused to read.
+    refused_rooms: Vec<Arc<str>>,
+    refused_joins: Vec<JoinId>,
+    /// Why it has refused that last.
+    refusal: Option<String>,
     /// When that is tried again.
     retries: Option<Duration>,
     /// How many rooms there ever were.
@@ -88,14 +91,18 @@ impl HistoryCore {
             is_connected: false,
             rooms: HashMap::new(),
             inactive: BTreeSet::new(),
-            joins: BTreeMap::new(),
             appends: VecDeque::new(),
-            wanted: VecDeque::new(),
+            wanted_rooms: VecDeque::new(),
+            wanted_joins: VecDeque::new(),
             asked: HashMap::new(),
             reads: 0,
             next_ticket: 0,
             outputs: VecDeque::new(),
-            refused: Vec::new(),
+            pages: Vec::new(),
+            deadlines: VecDeque::new(),
+            refused_rooms: Vec::new(),
+            refused_joins: Vec::new(),
+            refusal: None,
             retries: None,
             created: 0,
             checks: VecDeque::new(),
@@ -129,45 +136,10 @@ impl HistoryCore {
         });
     }
 
-    /// Handles that a connection has become a member of a room, and has received what there is up to a position.
-    /// `member` is its ID. Until it is [admitted](Self::admit), it is [not among those](Self::joining) that records are
-    /// sent to.
-    pub(crate) fn handle_join(
-        &mut self,
-        number: u64,
-        room: &Arc<str>,
-        member: u128,
-        after: Option<Position>,
-        answer_to: Sender<JoinStep>,
-    ) {
-        let (room, state) = (room.clone(), State::Waiting);
-        self.room(&room).joins.insert(number);
-        let join = Join { room, member, at: after, sent: 0, state, answer_to };
-        self.joins.insert(number, join);
-        self.advance_join(number);
-    }
-
-    /// Handles that the connection has been sent the page that it was given.
-    pub(crate) fn handle_continue(&mut self, number: u64) {
-        if let Some(join) = self.joins.get_mut(&number) {
-            join.state = State::Waiting;
-            self.advance_join(number);
-        }
-    }
-
-    /// Handles that a connection is not added any more.
-    pub(crate) fn handle_cancel(&mut self, number: u64) {
-        self.remove_join(number);
-    }
-
-    /// Handles that a room has no members any more.
+    /// Handles that a room has no members any more. Requests to join it end without an answer.
     pub(crate) fn handle_vacant(&mut self, room: &str) {
-        if let Some(removed) = self.rooms.remove(room) {
-            self.inactive.remove(room);
-            for number in removed.joins {
-                self.joins.remove(&number); // who waits for it learns that it has left
-            }
-        }
+        self.rooms.remove(room);
+        self.inactive.remove(room);
     }
 
     // ---- what happens to the session
@@ -194,12 +166,11 @@ impl HistoryCore {
             }
         }
         self.reads = 0;
-        self.wanted.clear();
-        self.refused.clear();
+        self.wanted_rooms.clear();
+        self.wanted_joins.clear();
+        self.refused_rooms.clear();
+        self.refused_joins.clear();
         self.retries = None;
-        for join in self.joins.values_mut().filter(|join| join.state == State::Reading) {
-            join.state = State::Waiting;
-        }
         for (name, room) in &mut self.rooms {
             room.session_ended();
             self.inactive.insert(name.clone());
@@ -216,9 +187,8 @@ impl HistoryCore {
         self.inactive.remove(name);
         let Some(room) = self.rooms.get_mut(name) else { return };
         room.is_active = true;
-        let joins: Vec<_> = room.joins.iter().copied().collect();
         self.read_room(name);
-        joins.into_iter().for_each(|number| self.advance_join(number));
+        self.advance_joins(name);
     }
 
     /// Handles what was published on the channel of a room.
@@ -244,30 +214,22 @@ impl HistoryCore {
                 };
                 let _ = answer_to.try_send(answer);
             }
-            (Some(Asked::Read { room, reader, after, known, created }), reply) => {
-                self.reads -= 1;
-                if self.rooms.get(&room).is_some_and(|room| room.created == created) {
-                    let page = if let Reply::Page(page) = reply { Some(page) } else { None };
-                    self.handle_page(&room, reader, after.as_ref(), known.as_ref(), page.as_ref());
-                }
-            }
+            (Some(Asked::Read(asked)), reply) => self.handle_read(asked, reply),
             (None, _) => {}
         }
     }
 
     // ---- time
 
-    /// Reads what could not be read before, and rooms that have not been read for long. To be called at least every few
-    /// seconds.
+    /// Reads what could not be read before, and rooms that have not been read for long, and gives up what has waited for
+    /// too long.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
-        if !self.refused.is_empty() && *self.retries.get_or_insert(now + RETRY_INTERVAL) <= now {
+        self.expire_joins(now);
+        let has_refused = !self.refused_rooms.is_empty() || !self.refused_joins.is_empty();
+        if has_refused && *self.retries.get_or_insert(now + RETRY_INTERVAL) <= now {
             self.retries = None;
-            for reader in mem::take(&mut self.refused) {
-                match reader {
-                    Reader::Room(name) => self.read_room(&name),
-                    Reader::Join(number) => self.advance_join(number),
-                }
-            }
+            mem::take(&mut self.refused_rooms).iter().for_each(|room| self.read_room(room));
+            mem::take(&mut self.refused_joins).iter().for_each(|join| self.advance_join(join));
         }
         while self.checks.front().is_some_and(|(due, ..)| *due <= now)
             && let Some((_, created, name)) = self.checks.pop_front()
@@ -280,6 +242,13 @@ impl HistoryCore {
         let due = now + CHECK_INTERVAL;
         let unscheduled = self.unscheduled.drain(..);
         self.checks.extend(unscheduled.map(|(created, name)| (due, created, name)));
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) has to be called next.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        let check = self.checks.front().map(|(due, ..)| *due);
+        let join = self.deadlines.front().map(|(due, _)| *due);
+        [check, join, self.retries].into_iter().flatten().min()
     }
 
     // ---- what is to be done
@@ -300,13 +269,14 @@ impl HistoryCore {
         self.outputs.pop_front()
     }
 
-    /// Returns the IDs of the connections that are being added to a room, in ascending order.
-    pub(crate) fn joining(&self, room: &str) -> Vec<u128> {
-        let joins = self.rooms.get(room).into_iter().flat_map(|room| &room.joins);
-        let mut members: Vec<_> =
-            joins.filter_map(|number| Some(self.joins.get(number)?.member)).collect();
-        members.sort_unstable();
-        members
+    /// Returns whether there is a room, until it is said to be [vacant](Self::handle_vacant).
+    pub(crate) fn has_room(&self, room: &str) -> bool {
+        self.rooms.contains_key(room)
+    }
+
+    /// Returns the rooms, and how far their members have got.
+    pub(crate) fn cursors(&self) -> impl Iterator<Item = (Arc<str>, Position)> {
+        self.rooms.iter().filter_map(|(name, room)| Some((name.clone(), room.cursor()?.clone())))
     }
 
     // ---- helpers

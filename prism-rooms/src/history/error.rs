@@ -48,7 +48,7 @@ pub enum HistoryJoinError {
     NameTooLong,
     /// The connection has left the room while it was being added.
     Left,
-    /// The node has left the cluster.
+    /// The node has left the cluster, or the backplane has not answered for 10 s.
     Unavailable,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for HistoryJoinError {
             Self::Join(error) => error.fmt(f),
             Self::NameTooLong => fmt_name_too_long(f),
             Self::Left => f.write_str("the connection has left the room"),
-            Self::Unavailable => f.write_str("the node has left the cluster"),
+            Self::Unavailable => f.write_str("the backplane cannot be reached, or is too slow"),
         }
     }
 }

@@ -4,12 +4,13 @@ use std::{collections::VecDeque, mem, sync::Arc};
 
 use async_channel::Sender;
 use bytes::Bytes;
-use prism_driver::{Connection, ConnectionId, Message, PreparedMessage, contain, hold_wakeups};
+use prism_driver::{Connection, Message, PreparedMessage, contain, hold_wakeups};
 
 use super::{
     append_limit::{AppendLimit, AppendPermit},
     error::{AppendError, HistoryError, HistoryJoinError},
-    joined::JoinStep,
+    join_id::JoinId,
+    joined::{JoinStep, Progress},
     position::Position,
     record::Record,
 };
@@ -33,8 +34,9 @@ pub(crate) struct Hub {
 
 struct State {
     setup: Option<Setup>,
-    requests: VecDeque<Request>,
-    joins: u64,
+    requests: VecDeque<Request<Connection>>,
+    /// The number of the last request to join.
+    last_number: u64,
     has_left: bool,
 }
 
@@ -45,38 +47,37 @@ struct Setup {
     notice: Option<Arc<Notice>>,
 }
 
-/// Something that the task has to do.
-pub(crate) enum Request {
+/// Something that the task has to do, for connections, or for what the simulation has in their place.
+pub(crate) enum Request<C> {
     Append {
         room: Box<str>,
         record: Bytes,
         permit: AppendPermit,
         answer_to: Sender<Result<Position, AppendError>>,
     },
-    Join(JoinRequest),
-    /// A connection has been sent its page.
-    Continue(u64),
-    /// Nobody waits any more until a connection has joined. It leaves the room, if it was added for this.
-    Cancel {
-        number: u64,
-        connection: ConnectionId,
-        room: Box<str>,
-        /// Whether it has become a member.
-        was_admitted: bool,
+    Join(JoinRequest<C>),
+    /// A connection has taken all that it was sent: that much of its page, if it had one.
+    Continue {
+        id: JoinId,
+        progress: Option<Progress>,
     },
+    /// The caller has learned that its connection is a member.
+    Accept(JoinId),
+    /// Nobody waits any more until a connection has joined. It leaves the room.
+    Cancel(JoinId),
 }
 
-pub(crate) struct JoinRequest {
-    pub(crate) number: u64,
-    pub(crate) connection: Connection,
-    pub(crate) room: Box<str>,
+pub(crate) struct JoinRequest<C> {
+    pub(crate) id: JoinId,
+    pub(crate) connection: C,
     pub(crate) after: Option<Position>,
     pub(crate) answer_to: Sender<JoinStep>,
 }
 
 impl Hub {
     pub(crate) fn new(signal: Signal) -> Self {
-        let state = State { setup: None, requests: VecDeque::new(), joins: 0, has_left: false };
+        let state =
+            State { setup: None, requests: VecDeque::new(), last_number: 0, has_left: false };
         Self { state: Lock::new(state), appends: AppendLimit::new(), signal }
     }
 
@@ -106,7 +107,7 @@ impl Hub {
 
     /// Asks the task to do something. Unless it has left: then the request is dropped, and with it the channel of its
     /// answer.
-    pub(super) fn request(&self, request: Request) {
+    pub(super) fn request(&self, request: Request<Connection>) {
         let _wakeups = hold_wakeups();
         let mut state = self.state.lock();
         if state.has_left {
@@ -118,20 +119,16 @@ impl Hub {
         self.signal.send();
     }
 
-    /// Asks the task to add a connection to a room. Returns the number of the request.
-    pub(super) fn start_join(
-        &self,
-        connection: Connection,
-        room: Box<str>,
-        after: Option<Position>,
-        answer_to: Sender<JoinStep>,
-    ) -> u64 {
+    /// Returns a number for a request to join, which no other has.
+    pub(super) fn next_number(&self) -> u64 {
         let mut state = self.state.lock();
-        state.joins += 1;
-        let number = state.joins;
-        drop(state);
-        self.request(Request::Join(JoinRequest { number, connection, room, after, answer_to }));
-        number
+        state.last_number += 1;
+        state.last_number
+    }
+
+    /// Wakes the task.
+    pub(super) fn wake(&self) {
+        self.signal.send();
     }
 
     /// Returns why a request to join was dropped.
@@ -164,7 +161,7 @@ impl Hub {
         contain(|| notice(room, position))
     }
 
-    pub(crate) fn take_requests(&self) -> VecDeque<Request> {
+    pub(crate) fn take_requests(&self) -> VecDeque<Request<Connection>> {
         mem::take(&mut self.state.lock().requests)
     }
 

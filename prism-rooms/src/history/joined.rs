@@ -1,8 +1,9 @@
 //! [`Joined`]: what has become of a connection that joins a room.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::{error::HistoryJoinError, position::Position};
+use crate::backplane::history::Page;
 
 /// What a connection has that was added to a room. Returned by [`History::join`](crate::History::join).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +30,23 @@ pub enum Joined {
 /// What the node's task answers to a request to join.
 #[derive(Debug)]
 pub(crate) enum JoinStep {
-    /// Send these records, and ask for more. The first has this position.
+    /// Send what this page has after a position, as far as the connection has room for it.
     Page {
-        first: Position,
-        records: Vec<Bytes>,
+        after: Position,
+        page: Arc<Page>,
     },
+    /// Wait until the connection has room.
+    Full,
     /// The connection is a member.
     Done(Joined),
     Failed(HistoryJoinError),
+}
+
+/// How far a connection has got with a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The position of the last record that it was sent.
+    pub(crate) at: Position,
+    /// Whether all records up to there could be shown.
+    pub(crate) is_whole: bool,
 }

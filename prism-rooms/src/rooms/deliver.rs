@@ -36,6 +36,28 @@ impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
         or_close: bool,
         stamp: impl Fn() -> R,
     ) -> (R, Tally) {
+        let _wakeups = hold_wakeups();
+        let mut full = Vec::new();
+        let keep = |member: &Connection| {
+            if or_close {
+                full.push(member.clone());
+            }
+        };
+        let sent = self.send_to_each(message, keep, stamp);
+        for member in full {
+            member.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+        }
+        sent
+    }
+
+    /// Sends a message to all, and calls `on_full` with those whose outboxes are full, while rooms are locked.
+    #[inline]
+    fn send_to_each<R>(
+        &self,
+        message: &PreparedMessage,
+        mut on_full: impl FnMut(&Connection),
+        stamp: impl Fn() -> R,
+    ) -> (R, Tally) {
         let message = SharedMessage::new(message.clone());
         self.membership.compress(&message, self.scope);
         // For members that have joined since then, with a form of their own. Nothing is compressed under a lock.
@@ -45,23 +67,17 @@ impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
         // tasks have to be woken: `try_send` adds idle recipients to the session's thread-local batch, and the
         // session writes to them when the handler's turn ends (`connection/batch.rs` of the driver).
         let _wakeups = hold_wakeups();
-        let mut slow = Vec::new();
         let stamp = self.for_each(stamp, |member| {
             let is_lacking = member.compressed_form().is_some_and(|form| message.lacks(form));
             match member.try_send(if is_lacking { &*plain } else { message.to_send() }) {
                 Ok(()) => tally.delivered += 1,
                 Err(TrySendError::Full) => {
                     tally.dropped += 1;
-                    if or_close {
-                        slow.push(member.clone());
-                    }
+                    on_full(member);
                 }
                 Err(TrySendError::Refused(_)) => {} // it is closing
             }
         });
-        for member in slow {
-            member.close(CloseCode::TRY_AGAIN_LATER, "too slow");
-        }
         (stamp, tally)
     }
 
@@ -110,4 +126,19 @@ pub(crate) fn deliver(membership: &Membership<Connection>, incoming: Incoming) {
         }
         OwnedAction::Wake => recipients.wake(|| ()),
     }
+}
+
+/// Sends a message to the members of a room at this node, without some of them, whose IDs are in ascending order. Returns those
+/// whose outboxes are full. The caller must hold no lock.
+pub(crate) fn send_to_room(
+    membership: &Membership<Connection>,
+    room: &str,
+    except: &[u128],
+    message: &PreparedMessage,
+) -> Vec<Connection> {
+    let is_excluded = |id: ConnectionId| except.binary_search(&id.as_u128()).is_ok();
+    let recipients = Recipients { membership, scope: &Scope::Rooms(vec![room]), is_excluded };
+    let mut full = Vec::new();
+    recipients.send_to_each(message, |member| full.push(member.clone()), || ());
+    full
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use super::logs::Logs;
 use crate::{
-    backplane::{command::Channel, history::Append},
+    backplane::{
+        command::Channel,
+        history::{Append, Page, Read},
+    },
     history::position::Position,
     signal::{Signal, Signals},
 };
@@ -20,6 +23,7 @@ pub(super) struct Broker {
     pub(super) next_node: u64,
     pub(super) is_stopped: bool,
     pub(super) logs: Logs,
+    pub(super) refuses_history: bool,
 }
 
 /// A node, as the broker sees it.
@@ -57,9 +61,19 @@ impl Broker {
         append: &Append,
         signals: &mut Signals,
     ) -> Result<Position, &'static str> {
+        self.check_history()?;
         let (position, payload) = self.logs.append(append)?;
         self.publish(&Channel::Room(append.room.clone()), &payload, signals);
         Ok(position)
+    }
+
+    pub(super) fn read(&mut self, read: &Read) -> Result<Page, &'static str> {
+        self.check_history()?;
+        Ok(self.logs.read(read))
+    }
+
+    const fn check_history(&self) -> Result<(), &'static str> {
+        if self.refuses_history { Err("the broker refuses to keep messages") } else { Ok(()) }
     }
 }
 

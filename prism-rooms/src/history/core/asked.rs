@@ -9,23 +9,24 @@ use crate::history::{append_limit::AppendPermit, error::AppendError, position::P
 /// For whom something is read.
 #[derive(Clone, Debug)]
 pub(super) enum Reader {
-    Room(Arc<str>),
-    Join(u64),
+    /// The members of the room.
+    Room,
+    /// Connections that are being added, or have fallen behind, with the numbers of their requests.
+    Joins(Vec<(u128, u64)>),
 }
 
 /// What the session has yet to reply to.
 pub(super) enum Asked {
-    Append {
-        permit: AppendPermit,
-        answer_to: Sender<Result<Position, AppendError>>,
-    },
-    Read {
-        room: Arc<str>,
-        /// Which room of that name it was.
-        created: u64,
-        reader: Reader,
-        after: Option<Position>,
-        /// What was known of the log then, by its last message.
-        known: Option<Position>,
-    },
+    Append { permit: AppendPermit, answer_to: Sender<Result<Position, AppendError>> },
+    Read(AskedRead),
+}
+
+pub(super) struct AskedRead {
+    pub(super) room: Arc<str>,
+    /// Which room of that name it was.
+    pub(super) created: u64,
+    pub(super) reader: Reader,
+    pub(super) after: Option<Position>,
+    /// What was known of the log then, by its last message.
+    pub(super) known: Option<Position>,
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use super::{
     HistoryCore,
-    asked::{Asked, Reader},
-    join::State,
+    asked::{Asked, AskedRead, Reader},
     output::Output,
-    room::Step,
+    room::{Room, Step},
 };
 use crate::{
     backplane::{
         command::{Ticket, TicketKind},
-        history::{Page, Read},
+        history::{Page, Read, Reply},
     },
     history::position::Position,
 };
@@ -23,32 +22,35 @@ const MAX_READS: usize = 16;
 const MAX_PAGE: usize = 256 << 10;
 
 impl HistoryCore {
-    /// Returns the next read for the session.
+    /// Returns the next read for the session. What members of a room miss goes before what connections want that come back.
     pub(super) fn next_read(&mut self) -> Option<Read> {
-        while self.reads < MAX_READS
-            && let Some(reader) = self.wanted.pop_front()
+        if self.reads >= MAX_READS {
+            return None;
+        }
+        while let Some(name) = self.wanted_rooms.pop_front() {
+            let room = self.rooms.get(&name).filter(|room| room.is_reading);
+            if let Some(cursor) = room.and_then(|room| room.cursor().cloned()) {
+                return self.read(&name, Reader::Room, Some(cursor));
+            }
+        }
+        while self.has_room_for_page()
+            && let Some(name) = self.wanted_joins.pop_front()
         {
-            let room = match &reader {
-                Reader::Room(room) => Some(room.clone()),
-                Reader::Join(number) => self.joins.get(number).map(|join| join.room.clone()),
-            };
-            let Some(name) = room else { continue };
-            let Some(room) = self.rooms.get_mut(&name) else { continue }; // it is vacant by now
-            let (cursor, created) = (room.cursor().cloned(), room.created);
-            let known = room.start_reading();
-            let after = match &reader {
-                Reader::Room(_) => cursor,
-                Reader::Join(number) => self.joins[number].reads_after(cursor),
-            };
-            let (room, after_read) = (name.clone(), after.clone());
-            let asked = Asked::Read { room, created, reader, after: after_read, known };
-            let ticket = Ticket(TicketKind::History(self.ask(asked)));
-            self.reads += 1;
-            let (epoch, keep) = (self.epochs.next(), self.keep);
-            let read = Read { room: name, epoch, keep, after, max_bytes: MAX_PAGE, ticket };
-            return Some(read);
+            if let Some((after, reader)) = self.next_readers(&name) {
+                return self.read(&name, reader, after);
+            }
         }
         None
+    }
+
+    fn read(&mut self, name: &Arc<str>, reader: Reader, after: Option<Position>) -> Option<Read> {
+        let room = self.rooms.get_mut(name)?;
+        let (created, known) = (room.created, room.start_reading());
+        let asked = AskedRead { room: name.clone(), created, reader, after: after.clone(), known };
+        let ticket = Ticket(TicketKind::History(self.ask(Asked::Read(asked))));
+        self.reads += 1;
+        let (room, epoch, keep) = (name.clone(), self.epochs.next(), self.keep);
+        Some(Read { room, epoch, keep, after, max_bytes: MAX_PAGE, ticket })
     }
 
     /// Reads what the members of a room miss, if anything.
@@ -59,42 +61,64 @@ impl HistoryCore {
             && room.cursor().is_some()
         {
             room.is_reading = true;
-            self.wanted.push_back(Reader::Room(name.clone()));
+            self.wanted_rooms.push_back(name.clone());
         }
     }
 
-    pub(super) fn handle_page(
-        &mut self,
-        name: &Arc<str>,
-        reader: Reader,
-        after: Option<&Position>,
-        known: Option<&Position>,
-        page: Option<&Page>,
-    ) {
-        let Some(room) = self.rooms.get_mut(name) else { return };
-        if matches!(reader, Reader::Room(_)) {
+    pub(super) fn handle_read(&mut self, asked: AskedRead, reply: Reply) {
+        self.reads -= 1;
+        let room = self.rooms.get_mut(&asked.room);
+        let Some(room) = room.filter(|room| room.created == asked.created) else { return };
+        if matches!(asked.reader, Reader::Room) {
             room.is_reading = false;
         }
-        let Some(page) = page.filter(|page| page.is_valid()) else {
-            if let Reader::Join(number) = reader
-                && let Some(join) = self.joins.get_mut(&number)
-            {
-                join.state = State::Waiting;
+        match reply {
+            Reply::Page(page) if page.is_valid() => {
+                room.refusals = 0;
+                self.refusal = None;
+                self.handle_page(asked, page);
             }
-            return self.refused.push(reader);
-        };
-        let mut steps = Vec::new();
-        room.handle_page(page, after, known, &mut steps);
-        let (is_behind, missed) = (room.is_behind(), !steps.is_empty());
-        self.take(name, steps);
-        match reader {
-            Reader::Join(number) => self.handle_join_page(number, page),
-            // What was published has not arrived. Often it is only late.
-            Reader::Room(_) if missed => self.outputs.push_back(Output::Resubscribe(name.clone())),
-            Reader::Room(_) => {}
+            Reply::Refused(reason) => self.handle_refusal(asked, reason),
+            Reply::Page(_) | Reply::Appended(_) => {
+                self.handle_refusal(asked, "the backplane's reply is malformed".to_owned());
+            }
         }
+    }
+
+    /// Handles that a read was refused. It is tried again, but members do not wait for ever.
+    fn handle_refusal(&mut self, asked: AskedRead, reason: String) {
+        let AskedRead { room: name, reader, .. } = asked;
+        if self.refusal.as_ref() != Some(&reason) {
+            self.outputs.push_back(Output::Refused { room: name.clone(), reason: reason.clone() });
+            self.refusal = Some(reason);
+        }
+        match reader {
+            Reader::Room => {
+                if let Some(position) = self.rooms.get_mut(&name).and_then(Room::refuse) {
+                    self.outputs.push_back(Output::Broken { room: name.clone(), position });
+                }
+                self.refused_rooms.push(name);
+            }
+            Reader::Joins(joins) => self.refuse_joins(&name, joins),
+        }
+    }
+
+    fn handle_page(&mut self, asked: AskedRead, page: Page) {
+        let AskedRead { room: name, reader, after, known, .. } = asked;
+        let Some(room) = self.rooms.get_mut(&name) else { return };
+        let mut steps = Vec::new();
+        room.handle_page(&page, after.as_ref(), known.as_ref(), &mut steps);
+        let (is_behind, missed) = (room.is_behind(), !steps.is_empty());
+        self.take(&name, steps);
+        match reader {
+            Reader::Joins(joins) => self.handle_joins_page(&name, joins, &Arc::new(page)),
+            // What was published has not arrived. Often it is only late.
+            Reader::Room if missed => self.outputs.push_back(Output::Resubscribe(name.clone())),
+            Reader::Room => {}
+        }
+        self.reconsider(&name);
         if is_behind {
-            self.read_room(name);
+            self.read_room(&name);
         }
     }
 

@@ -7,16 +7,18 @@
 //!                ahead ── read after cursor ──┘          what was missed comes first
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+};
 
 use bytes::Bytes;
 
+use super::{held::Held, join::Join};
 use crate::{backplane::history::Page, history::position::Position};
 
-/// How many messages are held back while what comes before them is read, and how many are remembered for connections
-/// that join; each of at most so many bytes together. What does not fit is read from the history.
-const MAX_HELD: usize = if cfg!(test) { 3 } else { 256 };
-const MAX_HELD_BYTES: usize = 256 << 10;
+/// After how many refusals members are told that they may have missed something. One read is tried each second.
+const MAX_REFUSALS: u32 = 25;
 
 #[derive(Default)]
 pub(super) struct Room {
@@ -24,14 +26,23 @@ pub(super) struct Room {
     pub(super) created: u64,
     /// Whether the session has subscribed to the room.
     pub(super) is_active: bool,
+    /// Whether the session has read how far the log is. Until then, the cursor's epoch may be over.
+    is_current: bool,
     /// Whether it is being read, or waits for its turn.
     pub(super) is_reading: bool,
-    /// The connections that are being added.
-    pub(super) joins: BTreeSet<u64>,
+    /// The connections that are being added, and the members that have fallen behind, by their IDs.
+    pub(super) joins: BTreeMap<u128, Join>,
+    /// Those that want a page, with the numbers of their requests.
+    pub(super) wanting: VecDeque<(u128, u64)>,
+    /// Whether the room waits until a page is read for them.
+    pub(super) is_queued: bool,
+    /// How often the backplane has refused to read it for its members, since it last did not.
+    pub(super) refusals: u32,
     /// The position up to which members have received everything, or were told that they have not.
     cursor: Option<Position>,
     /// The highest offset that was published in the cursor's epoch.
     highest: u64,
+    /// What is held back while what comes before it is read.
     ahead: Held,
     /// What was last passed to members, up to the cursor, while connections are being added.
     recent: Held,
@@ -55,13 +66,6 @@ pub(super) enum Step {
     Deliver(Position, Bytes),
     /// They may have missed something, and receive what comes after this.
     Broken(Position),
-}
-
-/// Records by their offsets.
-#[derive(Default)]
-struct Held {
-    records: BTreeMap<u64, Bytes>,
-    bytes: usize,
 }
 
 impl Room {
@@ -121,6 +125,7 @@ impl Room {
         known: Option<&Position>,
         steps: &mut Vec<Step>,
     ) {
+        let was_current = mem::replace(&mut self.is_current, true);
         let Some(cursor) = &self.cursor else { return self.start(page.last.clone()) };
         let is_later = known.is_some_and(|known| known.is_same_epoch(cursor));
         if !cursor.is_same_epoch(&page.last) {
@@ -130,6 +135,7 @@ impl Room {
             } else {
                 let (before, highest) = (page.last.clone(), page.last.offset());
                 self.other = Some(Other { before, highest, is_read: false });
+                self.is_current = was_current;
             }
             return;
         }
@@ -156,12 +162,21 @@ impl Room {
         self.pass_on(steps);
     }
 
-    /// Returns the records after an offset, up to the cursor, if they are remembered.
-    pub(super) fn recent_after(&self, offset: u64) -> Option<Vec<Bytes>> {
-        let wanted = self.offset().saturating_sub(offset);
-        let records: Vec<_> =
-            self.recent.records.range(offset + 1..).map(|(_, record)| record.clone()).collect();
-        (records.len() as u64 == wanted).then_some(records)
+    /// Returns what a connection lacks of what members have, if that is known and little.
+    pub(super) fn lacking(&self, join: &Join) -> Option<Vec<Bytes>> {
+        let cursor = self.cursor.as_ref().filter(|_| self.is_current)?;
+        let Some(at) = &join.at else { return Some(Vec::new()) };
+        let missed = cursor.offset().checked_sub(at.offset())?;
+        if !at.is_same_epoch(cursor) || missed > join.may_lack() {
+            return None;
+        }
+        self.recent.between(at.offset(), cursor.offset())
+    }
+
+    /// Handles that it could not be read for its members. Returns their position when they have to be told.
+    pub(super) fn refuse(&mut self) -> Option<Position> {
+        self.refusals = self.refusals.saturating_add(1);
+        self.cursor.clone().filter(|_| self.refusals == MAX_REFUSALS)
     }
 
     /// Forgets what is only needed while connections are being added.
@@ -172,8 +187,12 @@ impl Room {
     /// Handles that the session has ended. What was held back is read again.
     pub(super) fn session_ended(&mut self) {
         self.is_active = false;
+        self.is_current = false;
         self.is_reading = false;
         self.ahead = Held::default();
+        self.wanting.clear();
+        self.is_queued = false;
+        self.joins.values_mut().for_each(Join::session_ended);
     }
 
     fn offset(&self) -> u64 {
@@ -231,39 +250,5 @@ impl Room {
             self.recent.insert(offset, record.clone(), true);
         }
         steps.push(Step::Deliver(position, record));
-    }
-}
-
-impl Held {
-    /// Adds a record. If there are too many, the first ones are dropped, or it is not added.
-    fn insert(&mut self, offset: u64, record: Bytes, drops_first: bool) {
-        while self.records.len() >= MAX_HELD || self.bytes + record.len() > MAX_HELD_BYTES {
-            // One is always held, however long it is: what comes next is not held back.
-            if self.records.is_empty() {
-                break;
-            }
-            if !drops_first {
-                return;
-            }
-            let first = self.records.pop_first();
-            self.bytes -= first.map_or(0, |(_, record)| record.len());
-        }
-        self.bytes += record.len();
-        if let Some(replaced) = self.records.insert(offset, record) {
-            self.bytes -= replaced.len();
-        }
-    }
-
-    /// Forgets the records up to an offset.
-    fn forget_to(&mut self, offset: u64) {
-        while let Some(first) = self.records.first_entry().filter(|first| *first.key() <= offset) {
-            self.bytes -= first.remove().len();
-        }
-    }
-
-    fn remove(&mut self, offset: u64) -> Option<Bytes> {
-        let record = self.records.remove(&offset)?;
-        self.bytes -= record.len();
-        Some(record)
     }
 }

@@ -1,17 +1,18 @@
-//! What the simulation does not show: limits, and when something is tried again.
+//! What the simulation does not show: limits, and when something is tried again. For those of connections that join, see
+//! `joins/tests.rs`.
 
 use std::{iter, sync::Arc, time::Duration};
 
 use async_channel::Receiver;
 use bytes::Bytes;
 
-use super::{HistoryCore, RETRY_INTERVAL, output::Output};
+use super::{CHECK_INTERVAL, HistoryCore, RETRY_INTERVAL, output::Output};
 use crate::{
     backplane::{
         command::Command,
         history::{Keep, Page, Reply},
     },
-    history::{append_limit::AppendLimit, error::AppendError, position::Position},
+    history::{append_limit::AppendLimit, error::AppendError, join_id::JoinId, position::Position},
 };
 
 fn connected() -> HistoryCore {
@@ -101,24 +102,22 @@ fn what_was_published_beyond_a_new_epochs_page_is_read_at_once() {
 #[test]
 fn a_read_that_is_refused_is_tried_again_but_not_at_once() {
     let mut core = connected();
-    let room: Arc<str> = "tea".into();
+    let join = JoinId { room: "tea".into(), member: 7, number: 1 };
     let (answer_to, _answer) = async_channel::bounded(1);
-    core.handle_join(1, &room, 7, Position::new("a", 3), answer_to);
+    core.handle_join(&join, Some(at(3)), answer_to, Duration::ZERO);
     assert_eq!(commands(&mut core), [], "it is not subscribed to");
-    core.handle_active(&room);
-    let [Command::Read(read)] = &commands(&mut core)[..] else { panic!("it is read") };
-    core.handle_reply(read.ticket, Reply::Refused("no memory".to_owned()));
+    core.handle_active(&join.room);
+    reply(&mut core, Reply::Refused("no memory".to_owned()));
+    assert!(matches!(core.poll_output(), Some(Output::Refused { .. })));
     for _ in 0..3 {
         core.handle_timeout(Duration::ZERO);
         assert_eq!(commands(&mut core), []);
     }
+    assert_eq!(core.next_deadline(), Some(RETRY_INTERVAL));
     core.handle_timeout(RETRY_INTERVAL);
-    let [Command::Read(read)] = &commands(&mut core)[..] else { panic!("it is read again") };
-    let last = Position::new("a", 3).unwrap();
-    let page = Page { last: last.clone(), first: 0, records: Vec::new() };
-    core.handle_reply(read.ticket, Reply::Page(page));
+    reply(&mut core, Reply::Page(Page { last: at(3), first: 0, records: Vec::new() }));
     let Some(Output::Admit(admission)) = core.poll_output() else { panic!("it is admitted") };
-    assert_eq!((admission.position, admission.records), (last, Some(Vec::new())));
+    assert_eq!((admission.position, admission.records), (at(3), Some(Vec::new())));
 }
 
 #[test]
@@ -153,4 +152,33 @@ fn what_the_session_had_may_be_kept_and_the_rest_is_not() {
     assert_eq!(given.try_recv(), Ok(Err(AppendError::Unknown)));
     assert_eq!(not_given.try_recv(), Ok(Err(AppendError::Unavailable)));
     assert_eq!(append(&mut core, 1).try_recv(), Ok(Err(AppendError::Unavailable)));
+}
+
+#[test]
+fn members_are_told_if_their_room_cannot_be_read_for_long() {
+    let mut core = connected();
+    let room: Arc<str> = "tea".into();
+    publish(&mut core, &room, 1);
+    core.handle_active(&room);
+    let mut now = Duration::ZERO;
+    let mut outputs = Vec::new();
+    let mut told_after = Vec::new();
+    for _ in 0..100 {
+        reply(&mut core, Reply::Refused("no permission".to_owned()));
+        core.handle_timeout(now);
+        now += RETRY_INTERVAL;
+        core.handle_timeout(now);
+        let before = outputs.len();
+        outputs.extend(iter::from_fn(|| core.poll_output()));
+        let is_told = |output: &Output| matches!(output, Output::Broken { .. });
+        told_after.extend(outputs[before..].iter().any(is_told).then_some(now));
+    }
+    assert_eq!(told_after, [25 * RETRY_INTERVAL], "once");
+    let reasons = outputs.iter().filter(|output| matches!(output, Output::Refused { .. })).count();
+    assert_eq!(reasons, 1, "the same reason is reported once");
+    reply(&mut core, Reply::Page(Page { last: at(1), first: 1, records: Vec::new() }));
+    core.handle_timeout(now + CHECK_INTERVAL);
+    reply(&mut core, Reply::Refused("no permission".to_owned()));
+    let outputs: Vec<_> = iter::from_fn(|| core.poll_output()).collect();
+    assert!(matches!(&outputs[..], [Output::Refused { .. }]), "{outputs:?}");
 }

@@ -1,154 +1,169 @@
 //! [`World`]: nodes, a server and clients, and what goes wrong.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_channel::Receiver;
 use bytes::Bytes;
 use fastrand::Rng;
 
-use super::node::{Arrival, Connection, Happens, Node, ROOM};
+use super::{
+    CLIENTS, NODES, ROOMS,
+    client::{Client, State},
+    happened::Happened,
+    members::Happens,
+    model::Model,
+    node::{Arrival, Node},
+};
 use crate::{
     backplane::{
-        command::Command,
-        history::{Keep, Reply},
+        command::{Command, Ticket},
+        history::{Read, Reply},
         memory::logs::Logs,
     },
-    history::{
-        append_limit::AppendLimit,
-        core::{CHECK_INTERVAL, HistoryCore},
-        error::AppendError,
-        joined::Joined,
-        position::Position,
-    },
+    history::{core::CHECK_INTERVAL, error::AppendError, position::Position},
 };
 
-const NODES: usize = 3;
-const CLIENTS: usize = 8;
-const STEPS: usize = 900;
-const KEEP: Keep = Keep { messages: 5, age: Duration::from_secs(60) };
+type Answer = Receiver<Result<Position, AppendError>>;
 
 pub(super) struct World {
     rng: Rng,
     now: Duration,
+    rooms: Vec<Arc<str>>,
     nodes: Vec<Node>,
-    clients: Vec<Client>,
+    /// Where each client is, and the number of its connection.
+    places: Vec<Option<(usize, u128)>>,
+    /// What each client has of each room.
+    clients: Vec<BTreeMap<Arc<str>, Client>>,
+    /// Whose connection has which number.
+    connections: Vec<usize>,
     logs: Logs,
-    /// What was ever kept, by its position.
-    kept: BTreeMap<String, Bytes>,
-    appends: Vec<(Bytes, Receiver<Result<Position, AppendError>>)>,
+    model: Model,
+    appends: Vec<(Bytes, Answer)>,
+    /// Whether the server refuses everything for a while in this world.
+    may_refuse: bool,
+    is_refusing: bool,
     is_faulty: bool,
-    number: u64,
-    counts: Counts,
-}
-
-/// A client, and what it has.
-#[derive(Clone, Default)]
-struct Client {
-    node: Option<usize>,
-    position: Option<Position>,
-    is_member: bool,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) whole: u64,
-    pub(super) broken: u64,
-    pub(super) repeated: u64,
-    pub(super) warned: u64,
-    pub(super) failovers: u64,
-    pub(super) unknown: u64,
+    happened: Happened,
 }
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let nodes =
-            (0..NODES as u64).map(|node| Node::new(HistoryCore::new(KEEP, seed * 100 + node)));
+        let rooms: Vec<Arc<str>> = ROOMS.iter().map(|room| (*room).into()).collect();
+        let clients = rooms.iter().map(|room| (room.clone(), Client::default())).collect();
         Self {
             rng: Rng::with_seed(seed),
             now: Duration::ZERO,
-            nodes: nodes.collect(),
-            clients: vec![Client::default(); CLIENTS],
+            rooms,
+            nodes: (0..NODES as u64).map(|node| Node::new(seed * 100 + node)).collect(),
+            places: vec![None; CLIENTS],
+            clients: vec![clients; CLIENTS],
+            connections: Vec::new(),
             logs: Logs::default(),
-            kept: BTreeMap::new(),
+            model: Model::default(),
             appends: Vec::new(),
+            may_refuse: seed.is_multiple_of(8),
+            is_refusing: false,
             is_faulty: true,
-            number: 0,
-            counts: Counts::default(),
+            happened: Happened::default(),
         }
     }
 
-    pub(super) fn run(mut self, all: &mut Counts) {
-        for _ in 0..STEPS {
-            self.step();
-        }
-        self.come_to_rest();
-        let counts = self.counts;
-        all.whole += counts.whole;
-        all.broken += counts.broken;
-        all.repeated += counts.repeated;
-        all.warned += counts.warned;
-        all.failovers += counts.failovers;
-        all.unknown += counts.unknown;
-    }
-
-    fn step(&mut self) {
+    /// Lets something happen.
+    pub(super) fn step(&mut self) {
+        self.now += Duration::from_millis(self.rng.u64(..20));
         let node = self.rng.usize(..NODES);
         match self.rng.u32(..1000) {
-            0..60 => self.append(node),
-            60..180 => self.come_or_go(),
-            180..190 => self.nodes[node].disconnect(),
-            190..250 if self.nodes[node].connection.is_none() => self.nodes[node].connect(),
-            250..252 => self.fail_over(),
-            252 => self.logs.clear(),
-            253..270 => {
-                self.now += CHECK_INTERVAL / 4;
-                self.nodes[node].core.handle_timeout(self.now);
-                self.settle(node);
-            }
-            270..330 => {
-                self.nodes[node].room_in_outboxes = self.rng.usize(..4);
-                let happens = self.nodes[node].take_pages();
-                self.apply(node, happens);
-                self.nodes[node].room_in_outboxes = usize::MAX;
-            }
-            330..600 => self.serve(node),
-            _ => self.arrive(node),
+            0..80 => self.append(node),
+            80..100 => self.connect_or_end(),
+            100..240 => self.join_or_leave(),
+            240..245 => self.nodes[node].disconnect(),
+            245..300 if self.nodes[node].session.is_none() => self.nodes[node].connect(),
+            300 => self.fail_over(),
+            301 if self.rng.u32(..4) == 0 => self.logs.clear(),
+            302..305 => self.forget_subscription(node),
+            305..307 => self.is_refusing = self.may_refuse && !self.is_refusing,
+            307..315 => self.now += CHECK_INTERVAL / 4,
+            315..600 => self.serve(node),
+            600..720 => self.poll(node),
+            _ => self.advance(node),
         }
     }
+
+    /// Nothing goes wrong any more, and all that is on its way arrives. Then all are where they have to be.
+    pub(super) fn come_to_rest(mut self) -> Happened {
+        (self.is_faulty, self.is_refusing) = (false, false);
+        for node in &mut self.nodes {
+            node.connections().is_faulty.set(false);
+            if node.session.is_none() {
+                node.connect();
+            }
+        }
+        for round in 0..300 {
+            // What was published last may have been lost.
+            self.now += if round % 100 == 99 { CHECK_INTERVAL } else { CHECK_INTERVAL / 200 };
+            for node in 0..NODES {
+                self.advance(node);
+                (0..8).for_each(|_| self.serve(node));
+                self.poll(node);
+            }
+        }
+        self.check_clients();
+        self.check_appends();
+        self.happened
+    }
+
+    // ---- what clients do
 
     fn append(&mut self, node: usize) {
-        self.number += 1;
-        let record = Bytes::from(format!("\x01{}", self.number));
-        let (answer_to, answer) = async_channel::bounded(1);
-        let permit = AppendLimit::new().admit(record.len()).unwrap();
-        self.nodes[node].core.handle_append(ROOM, record.clone(), permit, answer_to);
+        let room = self.rng.choice(&self.rooms).expect("there are rooms").clone();
+        let record = Bytes::from(format!("\x01{}", self.appends.len()));
+        let answer = self.nodes[node].append(&room, record.clone());
         self.appends.push((record, answer));
-        self.settle(node);
     }
 
-    fn come_or_go(&mut self) {
+    fn connect_or_end(&mut self) {
+        let client = self.rng.usize(..CLIENTS);
+        if let Some((node, connection)) = self.places[client].take() {
+            self.nodes[node].connections().end(connection);
+            self.clients[client].values_mut().for_each(|client| client.state = State::Out);
+        } else {
+            self.places[client] = Some((self.rng.usize(..NODES), self.connections.len() as u128));
+            self.connections.push(client);
+        }
+    }
+
+    fn join_or_leave(&mut self) {
         let index = self.rng.usize(..CLIENTS);
-        let client = &mut self.clients[index];
-        match client.node.take() {
-            Some(node) => {
-                client.is_member = false;
-                let lingers = self.rng.bool();
-                self.nodes[node].leave(index, lingers);
+        let Some((node, connection)) = self.places[index] else { return };
+        let room = self.rng.choice(&self.rooms).expect("there are rooms").clone();
+        let client = self.clients[index].get_mut(&room).expect("it is in each map");
+        let connections = self.nodes[node].connections();
+        match &client.state {
+            State::Out => {
+                let number = connections.request_join(&room, connection, client.position.clone());
+                client.start_joining(number);
             }
-            None => {
-                let node = self.rng.usize(..NODES);
-                client.node = Some(node);
-                self.number += 1;
-                let after = client.position.clone();
-                self.nodes[node].join(self.number, index, after);
-                self.settle(node);
+            // Nobody wants to know any more what becomes of it. The connection leaves the room once the node knows.
+            State::Joining(_) if self.rng.u32(..3) == 0 => {
+                connections.cancel(&room, connection);
+                self.happened.cancelled += 1;
+                self.advance(node);
+                self.clients[index].get_mut(&room).expect("it is in each map").state = State::Out;
+            }
+            // It may not have joined yet.
+            State::Joining(_) | State::In => {
+                if connections.leave_room(&room, connection) {
+                    client.state = State::Out;
+                }
             }
         }
     }
+
+    // ---- what happens to the server, and what it does
 
     /// Another server takes over, which has not got everything.
     fn fail_over(&mut self) {
-        self.counts.failovers += 1;
+        self.happened.failovers += 1;
         self.logs.restart();
         match self.rng.usize(..4) {
             0 => self.logs.clear(),
@@ -157,140 +172,131 @@ impl World {
         self.nodes.iter_mut().for_each(Node::disconnect);
     }
 
-    /// The server carries out a command.
-    fn serve(&mut self, node: usize) {
-        let Some(connection) = &mut self.nodes[node].connection else { return };
-        let (ticket, reply) = match connection.commands.pop_front() {
-            Some(Command::Append(append)) => {
-                let (position, payload) = self.logs.append(&append).unwrap();
-                self.kept.insert(position.to_string(), append.record);
-                self.publish(&payload);
-                (append.ticket, Reply::Appended(position))
-            }
-            Some(Command::Read(read)) if self.is_faulty && self.rng.u32(..50) == 0 => {
-                (read.ticket, Reply::Refused("a fault".to_owned()))
-            }
-            Some(Command::Read(read)) => {
-                // A page holds a few records only.
-                let read = crate::backplane::history::Read { max_bytes: 12, ..read };
-                (read.ticket, Reply::Page(self.logs.read(&read)))
-            }
-            _ => return,
-        };
-        if let Some(Connection { replies, .. }) = &mut self.nodes[node].connection {
-            replies.push_back((ticket, reply));
+    fn forget_subscription(&mut self, node: usize) {
+        if let Some(session) = &mut self.nodes[node].session {
+            session.subscribed.pop_first();
         }
     }
 
-    fn publish(&mut self, payload: &Bytes) {
-        for node in &mut self.nodes {
-            let Some(connection) = &mut node.connection else { continue };
+    /// The server carries out a command of a node.
+    fn serve(&mut self, node: usize) {
+        let session = self.nodes[node].session.as_mut();
+        let Some(command) = session.and_then(|session| session.commands.pop_front()) else {
+            return;
+        };
+        let is_refused = self.is_refusing || self.is_faulty && self.rng.u32(..50) == 0;
+        let (ticket, reply) = match command {
+            Command::Append(append) if is_refused => refuse(append.ticket),
+            Command::Read(read) if is_refused => refuse(read.ticket),
+            Command::Append(append) => {
+                let (position, payload) = self.logs.append(&append).expect("an epoch is not full");
+                self.model.keep(&append.room, &position, append.record);
+                self.publish(&append.room, &payload);
+                (append.ticket, Reply::Appended(position))
+            }
+            Command::Read(read) => {
+                // A page holds a few records only.
+                let page = self.logs.read(&Read { max_bytes: 12, ..read.clone() });
+                self.model.see(&read.room, &page.last);
+                (read.ticket, Reply::Page(page))
+            }
+            other => panic!("{other:?}"),
+        };
+        if let Some(session) = &mut self.nodes[node].session {
+            session.replies.push_back((ticket, reply));
+        }
+    }
+
+    fn publish(&mut self, room: &Arc<str>, payload: &Bytes) {
+        for session in self.nodes.iter_mut().filter_map(|node| node.session.as_mut()) {
             let copies = match self.rng.u32(..20) {
                 0 | 1 if self.is_faulty => 0,
                 2 if self.is_faulty => 2,
                 _ => 1,
             };
-            if connection.is_subscribed {
-                let payloads = (0..copies).map(|_| Arrival::Payload(payload.clone()));
-                connection.published.extend(payloads);
+            if session.subscribed.contains(room) {
+                let payloads = (0..copies).map(|_| Arrival::Payload(room.clone(), payload.clone()));
+                session.published.extend(payloads);
             }
         }
     }
 
-    fn arrive(&mut self, node: usize) {
-        let published_first = self.rng.bool();
-        self.nodes[node].handle_arrival(published_first);
-        self.settle(node);
-    }
+    // ---- what nodes do
 
-    fn settle(&mut self, node: usize) {
-        let happens = self.nodes[node].settle();
+    fn advance(&mut self, node: usize) {
+        let happens = self.nodes[node].advance(&mut self.rng, self.now);
         self.apply(node, happens);
     }
 
-    /// Checks what happens to clients.
-    fn apply(&mut self, node: usize, happens: Vec<(usize, Happens)>) {
-        for (index, happens) in happens {
-            let client = &mut self.clients[index];
-            assert_eq!(client.node, Some(node), "it is not there any more");
+    /// Lets the futures at a node run.
+    fn poll(&mut self, node: usize) {
+        self.nodes[node].connections().poll();
+        let happens = self.nodes[node].connections().take_happens();
+        self.apply(node, happens);
+    }
+
+    fn apply(&mut self, node: usize, happens: Vec<Happens>) {
+        for happens in happens {
             match happens {
-                Happens::Receives(position, record) => {
-                    let last = client.position.as_ref().expect("it knows where it is");
-                    assert_eq!(last.epoch(), position.epoch(), "it was not told");
-                    assert_eq!(last.offset() + 1, position.offset(), "missing or repeated");
-                    assert_eq!(self.kept.get(&position.to_string()), Some(&record));
-                    client.position = Some(position);
+                Happens::Received { connection, position, record } => {
+                    assert_eq!(self.model.record(&position), Some(&record));
+                    let (index, room) = (self.client(node, connection), self.model.room(&position));
+                    let client = self.clients[index.expect("it has not ended")].get_mut(&room);
+                    client.expect("it is in each map").receive(position);
                 }
-                Happens::Warned(position) => {
-                    assert!(client.is_member);
-                    self.counts.warned += 1;
-                    client.position = Some(position);
+                Happens::Warned { connection, room, position } => {
+                    self.happened.warned += 1;
+                    let index = self.client(node, connection).expect("it has not ended");
+                    let client = self.clients[index].get_mut(&room).expect("it is in each map");
+                    client.warn(position, &self.model, self.may_refuse);
                 }
-                Happens::Joined(Joined::Whole { position, repeated }) => {
-                    assert!(client.position.as_ref().is_none_or(|last| *last == position));
-                    (client.position, client.is_member) = (Some(position), true);
-                    self.counts.whole += 1;
-                    self.counts.repeated += repeated;
+                Happens::Joined { id, joined } => {
+                    let index = self.client(node, id.member).expect("it has not ended");
+                    let client = self.clients[index].get_mut(&id.room).expect("it is in each map");
+                    let (model, happened) = (&self.model, &mut self.happened);
+                    client.learn(id.number, joined, model, self.may_refuse, happened);
                 }
-                Happens::Joined(Joined::Broken { position }) => {
-                    let last = client.position.replace(position.clone()).expect("it had one");
-                    // It was not told for nothing.
-                    let next = last.with_offset(last.offset() + 1).to_string();
-                    let missed = last.epoch() != position.epoch() || self.kept.contains_key(&next);
-                    assert!(missed, "{last} {position}");
-                    client.is_member = true;
-                    self.counts.broken += 1;
-                }
-                Happens::Joined(Joined::Already) => panic!("it joins once"),
             }
         }
     }
 
-    /// Nothing goes wrong any more, and all that is on its way arrives.
-    fn come_to_rest(&mut self) {
-        self.is_faulty = false;
-        for node in &mut self.nodes {
-            if node.connection.is_none() {
-                node.connect();
-            }
-        }
-        for round in 0..400 {
-            if round % 100 == 99 {
-                self.now += CHECK_INTERVAL; // what was published last may have been lost
-            }
-            for node in 0..NODES {
-                self.nodes[node].core.handle_timeout(self.now);
-                self.settle(node);
-                (0..10).for_each(|_| self.serve(node));
-                (0..10).for_each(|_| self.arrive(node));
-                let happens = self.nodes[node].take_pages();
-                self.apply(node, happens);
-            }
-        }
-        self.check_clients();
-        self.check_appends();
+    /// Returns the client with a connection, if it has not ended.
+    fn client(&self, node: usize, connection: u128) -> Option<usize> {
+        let client = self.connections[connection as usize];
+        (self.places[client] == Some((node, connection))).then_some(client)
     }
+
+    // ---- checks
 
     fn check_clients(&self) {
-        let mut last: Option<Position> = None;
-        for client in self.clients.iter().filter(|client| client.node.is_some()) {
-            assert!(client.is_member, "a client waits for ever");
-            let position = client.position.as_ref().unwrap();
-            assert_eq!(last.get_or_insert_with(|| position.clone()), position);
-            let next = position.with_offset(position.offset() + 1).to_string();
-            assert!(!self.kept.contains_key(&next), "{next} was kept, and nobody was told");
+        for client in self.clients.iter().flat_map(BTreeMap::values) {
+            match &client.state {
+                State::Out => {}
+                State::Joining(joining) => panic!("{joining:?} waits for ever"),
+                State::In => {
+                    let position = client.position.as_ref().expect("a member knows where it is");
+                    assert!(self.model.is_last(position), "{position} is not the last, untold");
+                }
+            }
         }
     }
 
     /// What was confirmed was kept, there. What was refused was not.
     fn check_appends(&mut self) {
         for (record, answer) in &self.appends {
-            let is_kept = self.kept.values().any(|kept| kept == record);
             match answer.try_recv().expect("an answer") {
-                Ok(position) => assert_eq!(self.kept.get(&position.to_string()), Some(record)),
-                Err(AppendError::Unknown) => self.counts.unknown += 1,
-                Err(_) => assert!(!is_kept),
+                Ok(position) => assert_eq!(self.model.record(&position), Some(record)),
+                Err(AppendError::Unknown) => self.happened.unknown += 1,
+                Err(error) => {
+                    assert!(!self.model.is_kept(record), "{error}");
+                    let is_refused = matches!(error, AppendError::Refused(_));
+                    self.happened.refused += usize::from(is_refused);
+                }
             }
         }
     }
+}
+
+fn refuse(ticket: Ticket) -> (Ticket, Reply) {
+    (ticket, Reply::Refused("a fault".to_owned()))
 }
