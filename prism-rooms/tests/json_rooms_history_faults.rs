@@ -136,22 +136,39 @@ async fn keep_many(node: &Node, count: usize) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_client_is_waited_for_and_gets_its_answer() {
+async fn a_slow_client_is_waited_for() {
     let broker = MemoryBroker::new();
     let node = Node::new(&broker, 300);
     let start = keep_many(&node, 200).await;
-    for policy in [WhenSlow::Wait, WhenSlow::DropNewest, WhenSlow::Close] {
-        let options = Options::default().high_water_mark(4096).when_slow(policy);
+    let ada = node.connect("ada").await;
+    ada.send(json!({ "type": "join", "id": 1, "room": "tea", "after": start })).await;
+    sleep(Duration::from_secs(15)).await; // it does not read
+    for n in 1..=200 {
+        let message = ada.recv().await;
+        assert_eq!(offset(&position(&message)), offset(&start) + n, "{message}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(ada.recv().await["recovered"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_is_not_dropped_because_of_what_was_repeated() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 300);
+    let start = keep_many(&node, 200).await;
+    let epoch = start.split('-').next().expect("an epoch");
+    // With one of these, the last message stays in the outbox until the client reads.
+    for count in 60..100 {
+        let options = Options::default().high_water_mark(4096).when_slow(WhenSlow::DropNewest);
         let ada = node.server.connect_with("ada", options).await;
         assert_eq!(ada.recv().await["type"], "welcome");
-        ada.send(json!({ "type": "join", "id": 1, "room": "tea", "after": start })).await;
-        sleep(Duration::from_secs(15)).await; // it does not read
-        for n in 1..=200 {
-            let message = ada.recv().await;
-            assert_eq!(offset(&position(&message)), offset(&start) + n, "{policy:?}: {message}");
-            sleep(Duration::from_millis(100)).await;
+        let after = format!("{epoch}-{}", 200 - count);
+        ada.send(json!({ "type": "join", "id": 1, "room": "tea", "after": after })).await;
+        sleep(Duration::from_secs(1)).await; // it does not read
+        for _ in 0..count {
+            assert_eq!(ada.recv().await["type"], "message");
         }
-        assert_eq!(ada.recv().await["recovered"], true, "{policy:?}");
+        assert_eq!(ada.recv().await["recovered"], true);
     }
 }
 
@@ -177,7 +194,7 @@ async fn a_client_that_is_removed_while_it_catches_up_receives_no_more() {
         repeated += 1;
     };
     assert_eq!(answer, error(1, "tea", "refused", "you have been removed from this room"));
-    assert!((1..200).contains(&repeated), "{repeated} messages were repeated");
+    assert!((1..150).contains(&repeated), "{repeated} messages were repeated");
     assert_eq!(node.server.rooms.members("tea").len(), 1);
     assert_eq!(node.server.handler.presence().count("tea"), 0);
     say(&ben, "tea", "is she gone?").await;

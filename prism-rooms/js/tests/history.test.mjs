@@ -141,6 +141,23 @@ test('a server without a history may have sent something meanwhile', async () =>
   assert.deepEqual(told(events), ['join', 'join', 'missed not_kept']);
 });
 
+test('what comes before the answer to the first join is no gap', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea');
+  const events = collect(room, 'join', 'missed', 'message');
+  const { id } = socket.hears({ type: 'join' });
+  await socket.says(message('7-5'), { type: 'ok', id, position: '7-4' }, message('7-6'));
+  assert.deepEqual(told(events), ['7-5', 'join', '7-6']);
+});
+
+test('a server that keeps nothing does not cost the place in the history of another', async () => {
+  const { room, events } = await joinedAt('7-1');
+  await (await reconnected()).accepts({ type: 'join', after: '7-1' }, { recovered: false, reason: 'not_kept' });
+  assert.equal(room.position, '7-1');
+  await (await reconnected()).accepts({ type: 'join', after: '7-1' }, { recovered: true, position: '7-1' });
+  assert.deepEqual(told(events), ['join', 'join', 'missed not_kept', 'join']);
+});
+
 test('a message that is not for us only moves us on', async () => {
   const { room, socket, events } = await joinedAt('7-1');
   await socket.says(message('7-2', { except: 'c1' }), message('7-3', { except: 'c2' }));

@@ -108,9 +108,6 @@ impl<A: Authorize> JsonRooms<A> {
         wanted: &Wanted<'_>,
         pending: &Pending<'_>,
     ) -> Result<Entered, Rejection> {
-        if self.rooms.contains(room, connection.id()) {
-            return Ok(Entered::Before);
-        }
         let joining = async { Some(kept.join(connection, room, wanted.after.as_deref()).await) };
         let cancelled = async {
             pending.cancelled().await;
