@@ -13,7 +13,7 @@ use prism_driver::Transport;
 
 use crate::{
     command,
-    error::{Lost, Purpose},
+    error::{Purpose, SessionError},
     resp::{Decoder, Frame, Scalars},
 };
 
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     /// Waits for the reply to the oldest command, all of which are written first. The inner error is what Redis says.
-    pub(crate) async fn reply(&mut self) -> Result<Result<Scalars, Bytes>, Lost> {
+    pub(crate) async fn reply(&mut self) -> Result<Result<Scalars, Bytes>, SessionError> {
         loop {
             let frame = poll_fn(|cx| {
                 self.start_turn();
@@ -144,7 +144,7 @@ impl Connection {
     }
 
     /// Returns the next frame. Pending, without a wakeup, if the turn is used up.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Lost>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, SessionError>> {
         loop {
             if let Some(frame) = self.decoder.poll_frame()? {
                 return Poll::Ready(Ok(frame));
@@ -155,17 +155,17 @@ impl Connection {
             }
             let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.chunk[..len]);
             let error = match read {
-                Poll::Ready(Ok(0)) => Lost::Closed(self.purpose),
+                Poll::Ready(Ok(0)) => SessionError::Closed(self.purpose),
                 Poll::Ready(Ok(count)) => {
                     self.turn -= count;
                     self.decoder.receive(&self.chunk[..count]);
                     continue;
                 }
                 Poll::Ready(Err(error)) => {
-                    Lost::Io(self.purpose, self.write_error.take().unwrap_or(error))
+                    SessionError::Io(self.purpose, self.write_error.take().unwrap_or(error))
                 }
                 Poll::Pending => match self.write_error.take() {
-                    Some(error) => Lost::Io(self.purpose, error),
+                    Some(error) => SessionError::Io(self.purpose, error),
                     None => return Poll::Pending,
                 },
             };

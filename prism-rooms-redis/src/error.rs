@@ -1,4 +1,4 @@
-//! [`Lost`]: why there is no connection to Redis, or none any more.
+//! [`SessionError`]: why there is no connection to Redis, or none any more.
 
 use std::{fmt, io};
 
@@ -6,7 +6,7 @@ use crate::resp::Malformed;
 
 /// Why a session could not begin, or has ended. Its text is for a log, and has no password in it.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub(crate) enum SessionError {
     /// No connection could be opened.
     Unreachable(io::Error),
     #[cfg(feature = "tls")]
@@ -46,7 +46,7 @@ const MAX_SHOWN: usize = 200;
 /// How many bytes of a password are not shown. Fewer may be part of the text by chance.
 const PART: usize = 8;
 
-impl Lost {
+impl SessionError {
     /// Creates the error for a command that Redis refuses. `secret` is not shown, should Redis repeat it.
     pub(crate) fn refused(command: &'static str, why: &[u8], secret: Option<&str>) -> Self {
         // Older versions repeat the arguments of a command that they do not know.
@@ -87,7 +87,7 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     text.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-impl fmt::Display for Lost {
+impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "Redis cannot be reached: {error}"),
@@ -133,7 +133,7 @@ const fn which(purpose: Option<Purpose>) -> &'static str {
     }
 }
 
-impl From<Malformed> for Lost {
+impl From<Malformed> for SessionError {
     fn from(error: Malformed) -> Self {
         Self::Malformed(error)
     }
@@ -141,14 +141,18 @@ impl From<Malformed> for Lost {
 
 #[cfg(test)]
 mod tests {
-    use super::Lost;
+    use super::SessionError;
 
     #[test]
     fn a_password_that_redis_repeats_is_not_shown() {
         let old =
             b"ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `ann`, `secret`";
-        assert!(matches!(Lost::refused("HELLO", old, Some("secret")), Lost::TooOld));
-        let refused = |secret| Lost::refused("HELLO", b"ERR no: secret\r\n", secret).to_string();
+        assert!(matches!(
+            SessionError::refused("HELLO", old, Some("secret")),
+            SessionError::TooOld
+        ));
+        let refused =
+            |secret| SessionError::refused("HELLO", b"ERR no: secret\r\n", secret).to_string();
         assert!(!refused(Some("secret")).contains("secret"));
         assert_eq!(refused(None), "Redis refused HELLO: ERR no: secret  ");
     }
@@ -158,14 +162,15 @@ mod tests {
         let secret: String = ('a'..='z').cycle().take(300).collect();
         for repeated in [&secret[..], &secret[..128], &secret[100..], &secret[..8]] {
             let why = format!("ERR {repeated}");
-            let error = Lost::refused("HELLO", why.as_bytes(), Some(&secret)).to_string();
+            let error = SessionError::refused("HELLO", why.as_bytes(), Some(&secret)).to_string();
             assert_eq!(error, "Redis refused HELLO: ERR, for a reason that contains the password");
         }
     }
 
     #[test]
     fn a_version_that_checks_the_default_user_is_named() {
-        let error = Lost::refused("HELLO", b"NOPERM no permissions", Some("secret")).to_string();
+        let error =
+            SessionError::refused("HELLO", b"NOPERM no permissions", Some("secret")).to_string();
         assert!(error.contains("expected Redis 6.2.2 or later"), "{error}");
     }
 }

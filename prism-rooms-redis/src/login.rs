@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     connection::Connection,
-    error::{Lost, Purpose},
+    error::{Purpose, SessionError},
     resp::Scalars,
     url::Login,
 };
@@ -15,7 +15,7 @@ pub(crate) async fn log_in(
     connection: &mut Connection,
     purpose: Purpose,
     login: Option<&Login>,
-) -> Result<bool, Lost> {
+) -> Result<bool, SessionError> {
     let name = match purpose {
         Purpose::Publish => "prism-publish",
         Purpose::Subscribe => "prism-subscribe",
@@ -28,22 +28,22 @@ pub(crate) async fn log_in(
     connection.push(&hello);
     connection.push(&[b"ROLE"]);
     let secret = login.map(|login| &*login.password);
-    connection.reply().await?.map_err(|why| Lost::refused("HELLO", &why, secret))?;
+    connection.reply().await?.map_err(|why| SessionError::refused("HELLO", &why, secret))?;
     check_first_role(connection.reply().await?)
 }
 
 /// Checks the first reply to `ROLE`. Returns whether the server has that command.
-fn check_first_role(reply: Result<Scalars, Bytes>) -> Result<bool, Lost> {
+fn check_first_role(reply: Result<Scalars, Bytes>) -> Result<bool, SessionError> {
     match reply {
         Ok(role) => check_role(&role).map(|()| true),
         // The command takes no arguments, so a general error means that it is not supported. Others have codes of their
         // own, such as NOPERM and LOADING.
         Err(why) if why.starts_with(b"ERR ") => Ok(false),
-        Err(why) => Err(Lost::refused("ROLE", &why, None)),
+        Err(why) => Err(SessionError::refused("ROLE", &why, None)),
     }
 }
 
 /// Checks the reply to `ROLE`. What is published on a replica does not reach the clients of its master.
-pub(crate) fn check_role([role, ..]: &Scalars) -> Result<(), Lost> {
-    if role == "master" { Ok(()) } else { Err(Lost::not_master(role)) }
+pub(crate) fn check_role([role, ..]: &Scalars) -> Result<(), SessionError> {
+    if role == "master" { Ok(()) } else { Err(SessionError::not_master(role)) }
 }

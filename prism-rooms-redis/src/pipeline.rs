@@ -15,7 +15,7 @@ use prism_rooms::{Append, Channel, Read, Session, Ticket};
 use crate::{
     command,
     connection::Connection,
-    error::{Lost, Purpose, shown},
+    error::{Purpose, SessionError, shown},
     history,
     login::check_role,
     resp::Frame,
@@ -25,7 +25,7 @@ pub(crate) struct Pipeline {
     connection: Connection,
     /// Whether the server says what its role is.
     has_roles: bool,
-    unanswered: VecDeque<Asked>,
+    pending: VecDeque<PendingReply>,
     /// Whether one of those is the role.
     awaits_role: bool,
     /// How far the first subscription has got.
@@ -39,7 +39,7 @@ enum Subscribed {
     Yes,
 }
 
-enum Asked {
+enum PendingReply {
     Role,
     Publish(Ticket),
     Append(Ticket),
@@ -60,7 +60,7 @@ impl Pipeline {
         Self {
             connection,
             has_roles,
-            unanswered: VecDeque::new(),
+            pending: VecDeque::new(),
             awaits_role: false,
             subscribed: Subscribed::No,
         }
@@ -80,17 +80,17 @@ impl Pipeline {
     ) {
         let channel = format!("{prefix}:{channel}");
         self.connection.push(&[b"PUBLISH", channel.as_bytes(), payload]);
-        self.unanswered.push_back(Asked::Publish(ticket));
+        self.pending.push_back(PendingReply::Publish(ticket));
     }
 
     pub(crate) fn append(&mut self, prefix: &str, append: &Append) {
         self.push_script(&history::append(prefix, append));
-        self.unanswered.push_back(Asked::Append(append.ticket));
+        self.pending.push_back(PendingReply::Append(append.ticket));
     }
 
     pub(crate) fn read(&mut self, prefix: &str, read: &Read) {
         self.push_script(&history::read(prefix, read));
-        self.unanswered.push_back(Asked::Read(read.ticket));
+        self.pending.push_back(PendingReply::Read(read.ticket));
     }
 
     fn push_script(&mut self, words: &[Bytes]) {
@@ -103,12 +103,12 @@ impl Pipeline {
             self.subscribed = Subscribed::Unconfirmed;
         }
         command::push_channels(self.connection.out(), "SUBSCRIBE", prefix, channels);
-        self.unanswered.push_back(Asked::Subscribe { unconfirmed: channels.len(), ticket });
+        self.pending.push_back(PendingReply::Subscribe { unconfirmed: channels.len(), ticket });
     }
 
     pub(crate) fn unsubscribe(&mut self, prefix: &str, channels: &[Channel]) {
         command::push_channels(self.connection.out(), "UNSUBSCRIBE", prefix, channels);
-        self.unanswered.push_back(Asked::Unsubscribe { unconfirmed: channels.len() });
+        self.pending.push_back(PendingReply::Unsubscribe { unconfirmed: channels.len() });
     }
 
     /// Asks whether the server is still a master, unless it does not say so, or has not answered that yet.
@@ -116,7 +116,7 @@ impl Pipeline {
         if self.has_roles && !self.awaits_role {
             self.awaits_role = true;
             self.connection.push(&[b"ROLE"]);
-            self.unanswered.push_back(Asked::Role);
+            self.pending.push_back(PendingReply::Role);
         }
     }
 
@@ -126,13 +126,17 @@ impl Pipeline {
     }
 
     /// Writes, and reads as much as belongs to a turn. Ready when the connection is lost.
-    pub(crate) fn poll_turn(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<Lost> {
+    pub(crate) fn poll_turn(
+        &mut self,
+        session: &Session,
+        cx: &mut Context<'_>,
+    ) -> Poll<SessionError> {
         self.connection.write(cx);
         self.connection.start_turn();
         loop {
             let frame = ready!(self.connection.poll_frame(cx));
-            if let Err(lost) = frame.and_then(|frame| self.handle(frame, session)) {
-                return Poll::Ready(lost);
+            if let Err(error) = frame.and_then(|frame| self.handle(frame, session)) {
+                return Poll::Ready(error);
             }
         }
     }
@@ -142,54 +146,56 @@ impl Pipeline {
         self.connection.used_up_turn()
     }
 
-    fn handle(&mut self, frame: Frame, session: &Session) -> Result<(), Lost> {
+    fn handle(&mut self, frame: Frame, session: &Session) -> Result<(), SessionError> {
         match frame {
             Frame::Push([kind, _, payload]) => match &*kind {
                 b"message" => session.received(payload),
                 b"subscribe" | b"unsubscribe" => self.confirm(&kind, session)?,
                 _ => {} // RESP3 lets servers tell clients what these do not know
             },
-            Frame::Reply(scalars) => match (self.unanswered.pop_front(), &scalars) {
-                (Some(Asked::Publish(ticket)), [count, ..]) if is_number(count) => {
+            Frame::Reply(scalars) => match (self.pending.pop_front(), &scalars) {
+                (Some(PendingReply::Publish(ticket)), [count, ..]) if is_number(count) => {
                     session.done(ticket);
                 }
-                (Some(Asked::Role), role) => {
+                (Some(PendingReply::Role), role) => {
                     self.awaits_role = false;
                     check_role(role)?;
                 }
-                (Some(Asked::Append(ticket)), scalars) => match history::parse_position(scalars) {
-                    Some(position) => session.appended(ticket, position),
-                    None => return Err(Lost::unexpected(&scalars[0])),
-                },
-                (Some(Asked::Read(ticket)), scalars) => match history::parse_page(scalars) {
+                (Some(PendingReply::Append(ticket)), scalars) => {
+                    match history::parse_position(scalars) {
+                        Some(position) => session.appended(ticket, position),
+                        None => return Err(SessionError::unexpected(&scalars[0])),
+                    }
+                }
+                (Some(PendingReply::Read(ticket)), scalars) => match history::parse_page(scalars) {
                     Some(page) => session.read(ticket, page),
-                    None => return Err(Lost::unexpected(&scalars[0])),
+                    None => return Err(SessionError::unexpected(&scalars[0])),
                 },
-                (_, [what, ..]) => return Err(Lost::unexpected(what)),
+                (_, [what, ..]) => return Err(SessionError::unexpected(what)),
             },
             // A script that is refused concerns one room. The session goes on.
-            Frame::Error(why) => match self.unanswered.front() {
-                Some(Asked::Append(ticket) | Asked::Read(ticket)) => {
+            Frame::Error(why) => match self.pending.front() {
+                Some(PendingReply::Append(ticket) | PendingReply::Read(ticket)) => {
                     session.refused(*ticket, shown(&why));
-                    self.unanswered.pop_front();
+                    self.pending.pop_front();
                 }
-                _ => return Err(Lost::refused(self.oldest_command(), &why, None)),
+                _ => return Err(SessionError::refused(self.oldest_command(), &why, None)),
             },
         }
         Ok(())
     }
 
     /// Handles the confirmation of one channel.
-    fn confirm(&mut self, kind: &[u8], session: &Session) -> Result<(), Lost> {
-        let ((Some(Asked::Subscribe { unconfirmed, .. }), b"subscribe")
-        | (Some(Asked::Unsubscribe { unconfirmed }), b"unsubscribe")) =
-            (self.unanswered.front_mut(), kind)
+    fn confirm(&mut self, kind: &[u8], session: &Session) -> Result<(), SessionError> {
+        let ((Some(PendingReply::Subscribe { unconfirmed, .. }), b"subscribe")
+        | (Some(PendingReply::Unsubscribe { unconfirmed }), b"unsubscribe")) =
+            (self.pending.front_mut(), kind)
         else {
-            return Err(Lost::unexpected(kind));
+            return Err(SessionError::unexpected(kind));
         };
         *unconfirmed = unconfirmed.saturating_sub(1);
         if *unconfirmed == 0
-            && let Some(Asked::Subscribe { ticket, .. }) = self.unanswered.pop_front()
+            && let Some(PendingReply::Subscribe { ticket, .. }) = self.pending.pop_front()
         {
             self.subscribed = Subscribed::Yes;
             session.done(ticket);
@@ -199,12 +205,12 @@ impl Pipeline {
 
     /// Returns the name of the command whose reply is next.
     fn oldest_command(&self) -> &'static str {
-        match self.unanswered.front() {
-            Some(Asked::Role) => "ROLE",
-            Some(Asked::Publish(_)) => "PUBLISH",
-            Some(Asked::Append(_) | Asked::Read(_)) => "EVAL",
-            Some(Asked::Subscribe { .. }) => "SUBSCRIBE",
-            Some(Asked::Unsubscribe { .. }) => "UNSUBSCRIBE",
+        match self.pending.front() {
+            Some(PendingReply::Role) => "ROLE",
+            Some(PendingReply::Publish(_)) => "PUBLISH",
+            Some(PendingReply::Append(_) | PendingReply::Read(_)) => "EVAL",
+            Some(PendingReply::Subscribe { .. }) => "SUBSCRIBE",
+            Some(PendingReply::Unsubscribe { .. }) => "UNSUBSCRIBE",
             None => "the connection",
         }
     }

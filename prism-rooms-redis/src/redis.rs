@@ -61,8 +61,8 @@ impl<N: Network> Redis<N> {
 impl<N: Network> Backplane for Redis<N> {
     fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
         Box::pin(async move {
-            let lost = session::serve(&self.endpoint, &self.prefix, session).await;
-            format!("{}: {lost}", self.endpoint.target.address).into()
+            let error = session::serve(&self.endpoint, &self.prefix, session).await;
+            format!("{}: {error}", self.endpoint.target.address).into()
         })
     }
 

@@ -14,7 +14,7 @@ use prism_rooms::{Command, Session};
 
 use crate::{
     endpoint::Endpoint,
-    error::{Lost, Purpose},
+    error::{Purpose, SessionError},
     login::log_in,
     pipeline::Pipeline,
 };
@@ -34,10 +34,10 @@ pub(crate) async fn serve<N: Network>(
     endpoint: &Endpoint<N>,
     prefix: &str,
     session: &Session,
-) -> Lost {
+) -> SessionError {
     let late = async {
         endpoint.runtime.sleep(MAX_OPENING).await;
-        Err(Lost::TimedOut)
+        Err(SessionError::TimedOut)
     };
     // If both are refused, the subscriber says why.
     let opened = async {
@@ -47,7 +47,7 @@ pub(crate) async fn serve<N: Network>(
     };
     let (mut subscriber, mut publisher) = match or(late, opened).await {
         Ok(opened) => opened,
-        Err(lost) => return lost,
+        Err(error) => return error,
     };
     subscriber.set_purpose(Purpose::Subscribe);
     publisher.set_purpose(Purpose::Publish);
@@ -70,7 +70,7 @@ async fn open<N: Network>(
     endpoint: &Endpoint<N>,
     stream: N::Stream,
     purpose: Purpose,
-) -> Result<Pipeline, Lost> {
+) -> Result<Pipeline, SessionError> {
     let mut connection = endpoint.secure(stream).await?;
     let has_roles = log_in(&mut connection, purpose, endpoint.target.login.as_ref()).await?;
     Ok(Pipeline::new(connection, has_roles))
@@ -112,9 +112,9 @@ impl<N: Network> Serving<'_, N> {
 }
 
 impl<N: Network> Future for Serving<'_, N> {
-    type Output = Lost;
+    type Output = SessionError;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Lost> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SessionError> {
         let this = &mut *self;
         while this.role_is_due.as_mut().poll(cx).is_ready() {
             this.publisher.ask_role();
@@ -125,14 +125,14 @@ impl<N: Network> Future for Serving<'_, N> {
             commands.into_iter().for_each(|command| this.add(command));
             this.commands = Box::pin(this.session.next());
         }
-        if let Poll::Ready(lost) = this.subscriber.poll_turn(this.session, cx) {
-            return Poll::Ready(lost);
+        if let Poll::Ready(error) = this.subscriber.poll_turn(this.session, cx) {
+            return Poll::Ready(error);
         }
         if !this.subscriber.awaits_first_subscription() {
             mem::take(&mut this.held).into_iter().for_each(|command| this.add(command));
         }
-        if let Poll::Ready(lost) = this.publisher.poll_turn(this.session, cx) {
-            return Poll::Ready(lost);
+        if let Poll::Ready(error) = this.publisher.poll_turn(this.session, cx) {
+            return Poll::Ready(error);
         }
         if this.publisher.used_up_turn() || this.subscriber.used_up_turn() {
             this.endpoint.runtime.yield_to_others(cx.waker());
