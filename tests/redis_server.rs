@@ -9,7 +9,8 @@ use std::{
     path::PathBuf,
     process::{self, Command},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -91,7 +92,8 @@ impl RedisServer {
     fn try_start(&mut self) -> bool {
         let mut command = Command::new(&self.program);
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"]);
+        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
+        command.args(["--repl-diskless-sync-delay", "0", "--dir"]);
         command.arg(&self.folder).args(&self.arguments);
         if self.arguments.iter().any(|argument| argument == "--tls-cert-file") {
             command.args(["--tls-port", &self.tls_port.to_string()]);
@@ -167,6 +169,60 @@ impl RedisServer {
         let mut reply = String::new();
         read_reply(&mut BufReader::new(stream), &mut reply);
         reply
+    }
+
+    /// Returns the commands that the server carries out from now on, a line each, those of scripts, too.
+    ///
+    /// # Panics
+    /// If the server does not reply.
+    pub fn monitor(&self) -> impl Iterator<Item = String> {
+        let mut stream = TcpStream::connect(self.address()).expect("a server that listens");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+        stream.write_all(b"MONITOR\r\n").expect("a server that reads");
+        let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line in time"));
+        assert_eq!(lines.next().as_deref(), Some("+OK"));
+        lines
+    }
+
+    /// Returns how often the server has carried out a command, also in scripts.
+    ///
+    /// # Panics
+    /// If the server does not reply.
+    #[must_use]
+    pub fn calls(&self, command: &str) -> usize {
+        let stats = self.command(&["INFO", "commandstats"]);
+        let calls = stats.split_once(&format!("cmdstat_{command}:calls="));
+        let digits = calls.and_then(|(_, calls)| calls.split(',').next());
+        digits.map_or(0, |digits| digits.parse().expect("a number"))
+    }
+
+    /// Returns what the server is to others, such as `master`.
+    ///
+    /// # Panics
+    /// If the server does not reply.
+    #[must_use]
+    pub fn role(&self) -> String {
+        self.command(&["ROLE"]).lines().next().expect("a role").to_owned()
+    }
+
+    /// Makes the server a replica, and waits until it has what its master has now.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub fn follow(&self, master: &Self) {
+        let port = master.port.to_string();
+        self.command(&["REPLICAOF", "127.0.0.1", &port]);
+        let began = Instant::now();
+        loop {
+            let (here, there) = (self.command(&["ROLE"]), master.command(&["ROLE"]));
+            // A replica says whether it is connected, and both say how many bytes of changes there were.
+            let (mut here, mut there) = (here.lines().skip(3), there.lines().skip(1));
+            if here.next() == Some("connected") && here.next() == there.next() {
+                return;
+            }
+            assert!(began.elapsed() < TIMEOUT, "the replica does not follow");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Returns how many channels have subscribers.

@@ -1,17 +1,19 @@
 //! What is kept in Redis: for each room a hash, the log, and a stream with its last records.
 //!
 //! ```text
-//!   PREFIX:h:ROOM   epoch, run, last     the epoch; the server that began it; the offset of the last message
-//!   PREFIX:s:ROOM   OFFSET-0: r          the records, by their offsets
+//!   PREFIX:h:ROOM   epoch, run, replid, last   the epoch; the server that began it; the offset of the last message
+//!   PREFIX:s:ROOM   OFFSET-0: r                the records, by their offsets
 //! ```
 //!
-//! A server has another `run_id` after a restart, and a replica has one of its own. Either may lack the last messages.
-//! So a log of another run is not continued: it is deleted, and the room gets a new epoch. That is so even if nothing
-//! was lost, because nobody can know.
+//! A server has another `run_id` after a restart, and a replica has one of its own. A replica that becomes a master
+//! begins another `master_replid`, even if it has been a master before. Each of them may lack the last messages. So a
+//! log of another run, or of another replication, is not continued: it is deleted, and the room gets a new epoch. That
+//! is so even if nothing was lost, because nobody can know.
 //!
 //! The log outlives the records, so that a room in which nothing was said for long is not taken for one whose messages
 //! were lost. Each command is one script, and therefore atomic. Its first write is one that a server without memory
-//! refuses: after another one, such as `EXPIRE`, a script is not stopped any more.
+//! refuses: after another one, such as `EXPIRE`, a script is not stopped any more. A script that fails says whether it
+//! has kept the message: Redis takes nothing back.
 
 use std::str;
 
@@ -20,56 +22,92 @@ use prism_rooms::{Append, Keep, Page, Position, Read};
 
 use crate::resp::Scalars;
 
-/// Finds the log of a room, and begins a new one if there is none, or one of another run.
-macro_rules! log {
-    () => {
-        "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local log = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'last')
-if log[2] ~= run or not log[1] or not log[3] then
-  log = {ARGV[1], run, '0'}
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', run, 'last', '0')
-  redis.call('DEL', KEYS[2])
-end
-"
+/// Makes a script of commands that use the log of a room. They get a new log if there is none, or if it is damaged or
+/// of another run. An error has a code that says whether the message was kept.
+macro_rules! script {
+    ($commands:literal) => {
+        concat!(
+            "local is_kept = false
+local is_done, reply = pcall(function()
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  local log = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'replid', 'last')
+  local epoch, last = log[1] or '', log[4] or ''
+  local is_valid = string.match(epoch, '^%w+$') and #epoch <= 64 and string.match(last, '^%d+$') and #last < 16
+  if not is_valid or log[2] ~= run or log[3] ~= replid then
+    epoch, last = ARGV[1], '0'
+    redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run, 'replid', replid, 'last', last)
+    redis.call('DEL', KEYS[2])
+  end
+",
+            $commands,
+            "
+end)
+if is_done then return reply end
+if type(reply) == 'table' then reply = reply.err end
+return redis.error_reply((is_kept and 'UNKNOWN ' or 'REFUSED ') .. tostring(reply))"
+        )
     };
 }
 
 /// Keeps a record, and publishes it. Returns its position.
-const APPEND: &str = concat!(
-    log!(),
-    "local last = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'last', 1))
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], last .. '-0', 'r', ARGV[6])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-local position = log[1] .. '-' .. last
-redis.call('PUBLISH', ARGV[7], ARGV[5] .. position .. ' ' .. ARGV[6])
-return {position}"
+const APPEND: &str = script!(
+    "  last = string.format('%.0f', last + 1)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], last .. '-0', 'r', ARGV[6])
+  is_kept = true
+  redis.call('HSET', KEYS[1], 'last', last)
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+  redis.call('EXPIRE', KEYS[2], ARGV[3])
+  local position = epoch .. '-' .. last
+  redis.call('PUBLISH', ARGV[7], ARGV[5] .. position .. ' ' .. ARGV[6])
+  return {position}"
 );
 
 /// Reads records with consecutive offsets. Returns the position of the last message, the offset of the first record,
 /// and the records, each after its length.
-const READ: &str = concat!(
-    log!(),
-    "local first, bytes, out = '0', 0, {}
-local next, limit = tonumber(ARGV[4]) + 1, tonumber(ARGV[5])
-local is_there = ARGV[3] == log[1]
-while is_there and bytes < limit do
-  local entries = redis.call('XRANGE', KEYS[2], string.format('%.0f-0', next), '+', 'COUNT', 8)
-  is_there = #entries > 0
-  for _, entry in ipairs(entries) do
-    local offset, record = string.match(entry[1], '^%d+'), entry[2][2]
-    if first == '0' then
-      first, next = offset, tonumber(offset)
+///
+/// How many records are fetched at once follows from the longest one so far: most of what is fetched is returned. The
+/// lifetime of the log is seldom extended, because that is a write, which replicas and the disk get as well.
+const READ: &str = script!(
+    "  local first, bytes, longest, count, out = '0', 0, 1, 1, {}
+  local next, limit = tonumber(ARGV[4]) + 1, tonumber(ARGV[5])
+  local goes_on = ARGV[3] == epoch
+  while goes_on and bytes < limit do
+    local entries = redis.call('XRANGE', KEYS[2], string.format('%.0f-0', next), '+', 'COUNT', count)
+    goes_on = #entries > 0
+    for _, entry in ipairs(entries) do
+      local offset, record = string.match(entry[1], '^%d+'), entry[2][2]
+      if first == '0' then
+        first, next = offset, tonumber(offset)
+      end
+      goes_on = tonumber(offset) == next and bytes < limit
+      if not goes_on then break end
+      out[#out + 1] = struct.pack('>I4', #record) .. record
+      next, bytes, longest = next + 1, bytes + #record, math.max(longest, #record)
     end
-    is_there = tonumber(offset) == next and bytes < limit
-    if not is_there then break end
-    out[#out + 1] = struct.pack('>I4', #record) .. record
-    next, bytes = next + 1, bytes + #record
+    count = math.max(1, math.min(8, math.floor((limit - bytes) / longest)))
   end
-end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return {log[1] .. '-' .. log[3], first, table.concat(out)}"
+  if redis.call('TTL', KEYS[1]) * 2 < tonumber(ARGV[2]) then
+    redis.pcall('EXPIRE', KEYS[1], ARGV[2])
+  end
+  return {epoch .. '-' .. last, first, table.concat(out)}"
 );
+
+/// The codes of errors after which a command has not been run.
+const NOT_RUN: [&[u8]; 12] = [
+    b"BUSY",
+    b"CLUSTERDOWN",
+    b"CROSSSLOT",
+    b"LOADING",
+    b"MASTERDOWN",
+    b"MISCONF",
+    b"MOVED",
+    b"NOPERM",
+    b"NOREPLICAS",
+    b"OOM",
+    b"READONLY",
+    b"REFUSED",
+];
 
 /// How long a log is kept after the last command, if that is longer than ten times the age of its records.
 const MIN_LOG_AGE: u64 = 24 * 60 * 60;
@@ -112,6 +150,19 @@ pub(crate) fn parse_page(scalars: &Scalars) -> Option<Page> {
     Some(Page { last, first, records })
 }
 
+/// Returns why a message is not kept, if an error means that for sure. A script catches its own errors, so errors with
+/// other codes of these come from before it.
+pub(crate) fn refusal(error: &[u8]) -> Option<&[u8]> {
+    let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let is_certain = NOT_RUN.contains(&code) || error.starts_with(b"ERR unknown command");
+    is_certain.then(|| without_code(error))
+}
+
+/// Returns what has gone wrong in a script, or why it was not run.
+pub(crate) fn without_code(error: &[u8]) -> &[u8] {
+    error.strip_prefix(b"REFUSED ").unwrap_or(error)
+}
+
 fn begin(script: &'static str, prefix: &str, room: &str, epoch: &str, log_age: u64) -> Vec<Bytes> {
     let words = [Bytes::from_static(b"EVAL"), Bytes::from_static(script.as_bytes())];
     let mut words = Vec::from(words);
@@ -135,7 +186,7 @@ fn text(value: impl ToString) -> Bytes {
 mod tests {
     use bytes::Bytes;
 
-    use super::parse_page;
+    use super::{parse_page, refusal};
 
     fn page(position: &str, first: &str, records: &[u8]) -> Option<(u64, u64, Vec<Bytes>)> {
         let scalars = [position.as_bytes(), first.as_bytes(), records].map(Bytes::copy_from_slice);
@@ -162,6 +213,25 @@ mod tests {
             ("9f-7", "5", b"\xff\xff\xff\xffa"),
         ] {
             assert_eq!(page(position, first, records), None, "{position} {first} {records:?}");
+        }
+    }
+
+    #[test]
+    fn only_errors_from_before_the_first_write_are_refusals() {
+        for (error, refused) in [
+            ("OOM command not allowed", Some("OOM command not allowed")),
+            ("NOPERM no permissions to run 'eval'", Some("NOPERM no permissions to run 'eval'")),
+            ("ERR unknown command 'EVAL'", Some("ERR unknown command 'EVAL'")),
+            (
+                "REFUSED WRONGTYPE the wrong kind of value",
+                Some("WRONGTYPE the wrong kind of value"),
+            ),
+            ("UNKNOWN NOPERM no permissions to run 'expire'", None),
+            ("ERR Error running script: Script killed by user", None),
+            ("OOMS", None),
+            ("", None),
+        ] {
+            assert_eq!(refusal(error.as_bytes()), refused.map(str::as_bytes), "{error}");
         }
     }
 }

@@ -164,21 +164,27 @@ impl Pipeline {
                 (Some(PendingReply::Append(ticket)), scalars) => {
                     match history::parse_position(scalars) {
                         Some(position) => session.appended(ticket, position),
-                        None => return Err(SessionError::unexpected(&scalars[0])),
+                        None => return Err(SessionError::unexpected(&scalars[0])), // it is kept
                     }
                 }
                 (Some(PendingReply::Read(ticket)), scalars) => match history::parse_page(scalars) {
                     Some(page) => session.read(ticket, page),
-                    None => return Err(SessionError::unexpected(&scalars[0])),
+                    None => session.refused(ticket, "what is kept of the room is damaged"),
                 },
                 (_, [what, ..]) => return Err(SessionError::unexpected(what)),
             },
             // A script that is refused concerns one room. The session goes on.
-            Frame::Error(why) => match self.pending.front() {
-                Some(PendingReply::Append(ticket) | PendingReply::Read(ticket)) => {
-                    session.refused(*ticket, shown(&why));
+            Frame::Error(why) => match (self.pending.front(), history::refusal(&why)) {
+                (Some(PendingReply::Append(ticket)), Some(reason)) => {
+                    session.refused(*ticket, shown(reason));
                     self.pending.pop_front();
                 }
+                // It has no effect that counts, even if it fails half-way.
+                (Some(PendingReply::Read(ticket)), _) => {
+                    session.refused(*ticket, shown(history::without_code(&why)));
+                    self.pending.pop_front();
+                }
+                // After the end of the session, an append is not known to be kept or not.
                 _ => return Err(SessionError::refused(self.oldest_command(), &why, None)),
             },
         }

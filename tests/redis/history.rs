@@ -7,11 +7,12 @@ use prism_driver::{
     Client, CloseCode, Connection, Deferring, Disconnect, Handler, Message, Server, Socket,
 };
 use prism_rooms::{AppendError, Cluster, ClusterEvent, History, Joined, Keep, Position};
+use prism_rooms_redis::Redis;
 use prism_tests::redis_server::RedisServer;
 
 use crate::node::{Net, next, redis_at};
 
-struct Node {
+pub(crate) struct Node {
     cluster: Cluster,
     history: History,
     address: SocketAddr,
@@ -39,7 +40,16 @@ impl Handler for Repeats {
 
 impl Node {
     async fn start<N: Net>(redis: &RedisServer, messages: u32) -> Self {
-        let cluster = Cluster::new(N::default(), redis_at::<N>(&redis.url("")));
+        Self::start_as::<N>(redis, "", messages).await
+    }
+
+    /// Starts a node that logs in, such as with `ann:secret@`.
+    async fn start_as<N: Net>(redis: &RedisServer, login: &str, messages: u32) -> Self {
+        Self::start_on::<N>(redis_at::<N>(&redis.url(login)), messages).await
+    }
+
+    pub(crate) async fn start_on<N: Net>(redis: Redis<N>, messages: u32) -> Self {
+        let cluster = Cluster::new(N::default(), redis);
         let keep = Keep { messages, age: Duration::from_secs(60) };
         let history = History::on(&cluster, keep, |position, message| {
             format!("{position} {}", message.as_text().expect("text"))
@@ -69,7 +79,10 @@ impl Node {
     }
 
     /// Connects a client. Returns it with what it was told, and the messages before that.
-    async fn join<N: Net>(&self, after: Option<&Position>) -> (Socket, String, Vec<String>) {
+    pub(crate) async fn join<N: Net>(
+        &self,
+        after: Option<&Position>,
+    ) -> (Socket, String, Vec<String>) {
         let query = after.map(|after| format!("?{after}")).unwrap_or_default();
         let client = Client::<N>::new(&format!("ws://{}/{query}", self.address)).expect("a URL");
         let client = client.connect().await.expect("a node");
@@ -83,7 +96,7 @@ impl Node {
         }
     }
 
-    async fn append(&self, message: &str) -> Position {
+    pub(crate) async fn append(&self, message: &str) -> Position {
         self.history.append("tea", message).await.expect("a server that keeps it")
     }
 }
@@ -136,11 +149,14 @@ pub(crate) async fn what_is_not_kept_any_more_is_reported<N: Net>(program: PathB
     let (client, told, _) = node.join::<N>(None).await;
     drop(client);
     // A stream is shortened by a hundred messages at once.
+    let mut last = position(&told);
     for n in 0..300 {
-        node.append(&format!("{n}")).await;
+        last = node.append(&format!("{n}")).await;
     }
-    let (_, broken, messages) = node.join::<N>(Some(&position(&told))).await;
-    assert_eq!((broken.split(' ').next(), messages.len()), (Some("broken"), 0));
+    let (client, broken, messages) = node.join::<N>(Some(&position(&told))).await;
+    assert_eq!((broken, messages.len()), (format!("broken {last}"), 0));
+    let at = node.append("new").await;
+    assert_eq!(next(&client).await, format!("{at} new"));
 }
 
 /// Checks that clients learn that what was kept is not to be trusted, and that all goes on.
@@ -151,15 +167,17 @@ async fn is_broken<N: Net>(node: &Node, client: &Socket, last: &Position) {
     let at = node.append("new").await;
     assert_eq!(next(&client).await, format!("{at} new"));
     assert_ne!(at.epoch(), last.epoch());
+    assert_eq!(at.epoch(), position(&told).epoch());
 }
 
 pub(crate) async fn a_restart_is_reported_even_if_the_data_is_there<N: Net>(program: PathBuf) {
     let arguments = ["--appendonly", "yes", "--appendfsync", "always"];
-    for arguments in [&arguments[..], &[]] {
+    for (arguments, is_kept) in [(&arguments[..], true), (&[], false)] {
         let mut redis = RedisServer::start(program.clone(), arguments);
         let node = Node::start::<N>(&redis, 100).await;
         let (client, ..) = node.join::<N>(None).await;
         let last = node.append("old").await;
+        redis.command(&["SET", "witness", "there"]);
         redis.kill();
         while node.cluster.counts().connected {
             let events = node.cluster.events();
@@ -168,6 +186,7 @@ pub(crate) async fn a_restart_is_reported_even_if_the_data_is_there<N: Net>(prog
         let failed = node.history.append("tea", "lost").await;
         assert_eq!(failed, Err(AppendError::Unavailable));
         redis.start_again();
+        assert_eq!(redis.command(&["EXISTS", "witness"]), format!(":{}\n", u8::from(is_kept)));
         node.connected().await;
         is_broken::<N>(&node, &client, &last).await;
     }
@@ -203,4 +222,132 @@ pub(crate) async fn a_server_without_memory_refuses_messages<N: Net>(program: Pa
     let at = node.append("enough").await;
     assert_eq!(next(&client).await, format!("{at} enough"));
     assert!(node.cluster.counts().connected);
+}
+
+/// The first server has the same `run_id` as before, but not the last message, in whose place there is another one.
+pub(crate) async fn a_server_that_was_a_replica_meanwhile_is_not_trusted<N: Net>(program: PathBuf) {
+    let (first, second) =
+        (RedisServer::start(program.clone(), &[]), RedisServer::start(program, &[]));
+    let node = Node::start::<N>(&first, 100).await;
+    second.follow(&first); // which begins another replication, because it had none
+    node.append("kept").await;
+    second.follow(&first);
+    second.command(&["REPLICAOF", "NO", "ONE"]);
+    let (client, told, _) = node.join::<N>(None).await;
+    let last = node.append("lost").await;
+    assert_eq!((last.offset(), last.epoch()), (2, position(&told).epoch()));
+    drop((client, node));
+    first.follow(&second);
+    first.command(&["REPLICAOF", "NO", "ONE"]);
+    let node = Node::start::<N>(&first, 100).await;
+    node.append("in its place").await;
+    let (_, told, messages) = node.join::<N>(Some(&last)).await;
+    assert_eq!((told.split(' ').next(), messages.len()), (Some("broken"), 0));
+    assert_ne!(position(&told).epoch(), last.epoch());
+}
+
+pub(crate) async fn a_message_that_cannot_be_kept_leaves_no_gap<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &[]);
+    let node = Node::start::<N>(&redis, 100).await;
+    let (client, ..) = node.join::<N>(None).await;
+    let one = node.append("one").await;
+    redis.command(&["DEL", "prism:s:tea"]);
+    redis.command(&["SET", "prism:s:tea", "another program's"]);
+    match node.history.append("tea", "refused").await {
+        Err(AppendError::Refused(why)) => assert!(why.starts_with("WRONGTYPE"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    redis.command(&["DEL", "prism:s:tea"]);
+    let two = node.append("two").await;
+    assert_eq!((two.epoch(), two.offset()), (one.epoch(), one.offset() + 1));
+    assert_eq!(next(&client).await, format!("{one} one"));
+    assert_eq!(next(&client).await, format!("{two} two"));
+}
+
+pub(crate) async fn a_message_that_is_kept_but_not_published_may_be_kept<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &[]);
+    let user = "ACL SETUSER ann on >secret ~* &* +@all -expire -xadd";
+    redis.command(&user.split(' ').collect::<Vec<_>>());
+    let node = Node::start_as::<N>(&redis, "ann:secret@", 100).await;
+    match node.history.append("tea", "not kept").await {
+        Err(AppendError::Refused(why)) => {
+            assert!(why.contains("can't run this command") || why.contains("xadd"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(node.cluster.counts().connected);
+    let events = node.cluster.events();
+    redis.command(&["ACL", "SETUSER", "ann", "+xadd"]);
+    assert_eq!(node.history.append("tea", "kept").await, Err(AppendError::Unknown));
+    let reason = loop {
+        if let Some(ClusterEvent::Disconnected { reason }) = events.recv().await {
+            break reason;
+        }
+    };
+    assert!(reason.contains("Redis refused EVAL: UNKNOWN"), "{reason}");
+    redis.command(&["ACL", "SETUSER", "ann", "+expire"]);
+    while events.recv().await != Some(ClusterEvent::Connected) {}
+    assert_eq!(node.append("kept, too").await.offset(), 2);
+}
+
+pub(crate) async fn what_is_damaged_concerns_one_room<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &[]);
+    let node = Node::start::<N>(&redis, 100).await;
+    let events = node.cluster.events();
+    let (client, ..) = node.join::<N>(None).await;
+    for damage in ["last x", "last 99999999999999999999", "epoch /"] {
+        let last = node.append("old").await;
+        let command = format!("HSET prism:h:tea {damage}");
+        redis.command(&command.split(' ').collect::<Vec<_>>());
+        let at = node.append("new").await;
+        assert_ne!(at.epoch(), last.epoch(), "{damage}");
+    }
+    assert_eq!(close_code(&client).await, CloseCode::SERVICE_RESTART);
+    redis.command(&["SET", "prism:h:milk", "another program's"]);
+    match node.history.append("milk", "refused").await {
+        Err(AppendError::Refused(why)) => assert!(why.starts_with("WRONGTYPE"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    while let Some(event) = futures_lite::future::poll_once(events.recv()).await {
+        assert!(!matches!(event, Some(ClusterEvent::Disconnected { .. })), "{event:?}");
+    }
+}
+
+pub(crate) async fn reading_seldom_writes<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &[]);
+    let node = Node::start::<N>(&redis, 100).await;
+    let last = node.append("one").await;
+    let calls = redis.calls("expire");
+    for _ in 0..5 {
+        node.join::<N>(Some(&last)).await;
+    }
+    assert_eq!(redis.calls("expire"), calls);
+    redis.command(&["EXPIRE", "prism:h:tea", "100"]);
+    node.join::<N>(Some(&last)).await;
+    let left = redis.command(&["TTL", "prism:h:tea"]);
+    assert!(
+        left.trim().trim_start_matches(':').parse::<u32>().expect("seconds") > 80_000,
+        "{left}"
+    );
+}
+
+pub(crate) async fn little_is_fetched_that_is_not_returned<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &[]);
+    let node = Node::start::<N>(&redis, 100).await;
+    let (client, told, _) = node.join::<N>(None).await;
+    drop(client);
+    for _ in 0..8 {
+        node.append(&"x".repeat(200 << 10)).await; // a page has 256 KiB, and the rest of a message
+    }
+    let commands = redis.monitor();
+    let (_, _, messages) = node.join::<N>(Some(&position(&told))).await;
+    assert_eq!(messages.len(), 8);
+    redis.command(&["ECHO", "the end"]);
+    let commands = commands.take_while(|line| !line.contains("the end"));
+    let counts = commands.filter_map(|line| {
+        let (_, count) = line.split_once("\"COUNT\" \"")?;
+        Some(count.trim_end_matches('"').parse::<u32>().expect("a number"))
+    });
+    let fetched: u32 = counts.sum();
+    assert!((8..12).contains(&fetched), "{fetched}");
 }

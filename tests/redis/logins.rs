@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use prism_tests::redis_server::RedisServer;
 
-use crate::node::{Net, Node, next, pause, redis_at};
+use crate::{
+    history,
+    node::{Net, Node, next, pause, redis_at},
+};
 
 /// The rights that the guide recommends, without the name, the password and the channels.
 const RIGHTS: &str = "-@all +publish +subscribe +unsubscribe +role";
@@ -70,6 +73,15 @@ pub(crate) async fn the_configuration_in_the_guide_works<N: Net>(program: PathBu
     assert_eq!(next(&eve).await, "hello");
     let reason = Node::on::<N>(&redis).await.connect_failed().await;
     assert!(reason.contains("Redis refused HELLO: NOAUTH"), "{reason}");
+
+    let node = history::Node::start_on::<N>(backplane(), 10).await;
+    let at = node.append("kept").await;
+    let (client, told, _) = node.join::<N>(None).await;
+    assert_eq!(told, format!("whole {at} 0"));
+    drop(client);
+    let last = node.append("missed").await;
+    let (_, told, messages) = node.join::<N>(Some(&at)).await;
+    assert_eq!((told, messages), (format!("whole {last} 1"), vec![format!("{last} missed")]));
 }
 
 pub(crate) async fn a_user_without_the_channels_is_told_so<N: Net>(program: PathBuf) {

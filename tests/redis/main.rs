@@ -57,7 +57,13 @@ scenarios! {
         what_is_not_kept_any_more_is_reported
         a_restart_is_reported_even_if_the_data_is_there
         deleted_messages_are_reported
-        a_server_without_memory_refuses_messages;
+        a_server_without_memory_refuses_messages
+        a_server_that_was_a_replica_meanwhile_is_not_trusted
+        a_message_that_cannot_be_kept_leaves_no_gap
+        a_message_that_is_kept_but_not_published_may_be_kept
+        what_is_damaged_concerns_one_room
+        reading_seldom_writes
+        little_is_fetched_that_is_not_returned;
     logins:
         a_wrong_password_is_reported
         a_user_needs_four_commands_and_the_channels_of_its_prefix
