@@ -51,7 +51,7 @@ return redis.error_reply((is_kept and 'UNKNOWN ' or 'REFUSED ') .. tostring(repl
 }
 
 /// Keeps a record, and publishes it. Returns its position.
-const APPEND: &str = script!(
+pub(crate) const APPEND: &str = script!(
     "  last = string.format('%.0f', last + 1)
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], last .. '-0', 'r', ARGV[6])
   is_kept = true
@@ -68,7 +68,7 @@ const APPEND: &str = script!(
 ///
 /// How many records are fetched at once follows from the longest one so far: most of what is fetched is returned. The
 /// lifetime of the log is seldom extended, because that is a write, which replicas and the disk get as well.
-const READ: &str = script!(
+pub(crate) const READ: &str = script!(
     "  local first, bytes, longest, count, out = '0', 0, 1, 1, {}
   local next, limit = tonumber(ARGV[4]) + 1, tonumber(ARGV[5])
   local goes_on = ARGV[3] == epoch
@@ -112,20 +112,20 @@ const NOT_RUN: [&[u8]; 12] = [
 /// How long a log is kept after the last command, if that is longer than ten times the age of its records.
 const MIN_LOG_AGE: u64 = 24 * 60 * 60;
 
-/// Returns the words of the command.
+/// Returns the words of an [`APPEND`], after the script.
 pub(crate) fn append(prefix: &str, append: &Append) -> Vec<Bytes> {
     let (age, log_age) = ages(append.keep);
-    let mut words = begin(APPEND, prefix, &append.room, &append.epoch, log_age);
+    let mut words = begin(prefix, &append.room, &append.epoch, log_age);
     words.extend([text(age), text(append.keep.messages)]);
     words.extend([append.head.clone(), append.record.clone()]);
     words.push(text(format_args!("{prefix}:r:{}", append.room)));
     words
 }
 
-/// Returns the words of the command.
+/// Returns the words of a [`READ`], after the script.
 pub(crate) fn read(prefix: &str, read: &Read) -> Vec<Bytes> {
     let (_, log_age) = ages(read.keep);
-    let mut words = begin(READ, prefix, &read.room, &read.epoch, log_age);
+    let mut words = begin(prefix, &read.room, &read.epoch, log_age);
     let (epoch, offset) =
         read.after.as_ref().map_or(("", 0), |after| (after.epoch(), after.offset()));
     words.extend([text(epoch), text(offset), text(read.max_bytes)]);
@@ -163,11 +163,11 @@ pub(crate) fn without_code(error: &[u8]) -> &[u8] {
     error.strip_prefix(b"REFUSED ").unwrap_or(error)
 }
 
-fn begin(script: &'static str, prefix: &str, room: &str, epoch: &str, log_age: u64) -> Vec<Bytes> {
-    let words = [Bytes::from_static(b"EVAL"), Bytes::from_static(script.as_bytes())];
-    let mut words = Vec::from(words);
-    words.extend([text(2), text(format_args!("{prefix}:h:{room}"))]);
-    words.extend([text(format_args!("{prefix}:s:{room}")), text(epoch), text(log_age)]);
+fn begin(prefix: &str, room: &str, epoch: &str, log_age: u64) -> Vec<Bytes> {
+    let keys =
+        [text(2), text(format_args!("{prefix}:h:{room}")), text(format_args!("{prefix}:s:{room}"))];
+    let mut words = Vec::from(keys);
+    words.extend([text(epoch), text(log_age)]);
     words
 }
 

@@ -55,6 +55,7 @@ mod login;
 mod pipeline;
 mod redis;
 mod resp;
+mod script;
 mod session;
 mod url;
 

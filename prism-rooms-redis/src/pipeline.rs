@@ -3,10 +3,14 @@
 //! Redis replies in the order of the commands, and confirms a subscription in its place among the messages. So a
 //! message that comes after the confirmation was published after the subscription. A command for several channels is
 //! carried out at once: no message comes between its confirmations.
+//!
+//! The first command with a script has its text, and the others have its hash. Commands that Redis refuses because it
+//! has forgotten the script are sent again, in their order, with the text.
 
 use std::{
     collections::VecDeque,
-    task::{Context, Poll, ready},
+    mem,
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -18,14 +22,22 @@ use crate::{
     error::{Purpose, SessionError, shown},
     history,
     login::check_role,
-    resp::Frame,
+    resp::{Frame, Scalars},
+    script::Script,
 };
 
 pub(crate) struct Pipeline {
     connection: Connection,
+    /// What the names of all channels and keys begin with.
+    prefix: Box<str>,
     /// Whether the server says what its role is.
     has_roles: bool,
+    /// What Redis has yet to reply to.
     pending: VecDeque<PendingReply>,
+    append_script: Script,
+    read_script: Script,
+    /// Whether commands are sent again, which are not written yet.
+    sends_again: bool,
     /// Whether one of those is the role.
     awaits_role: bool,
     /// How far the first subscription has got.
@@ -42,8 +54,15 @@ enum Subscribed {
 enum PendingReply {
     Role,
     Publish(Ticket),
-    Append(Ticket),
-    Read(Ticket),
+    /// `has_text` if the command has the text of the script.
+    Append {
+        append: Append,
+        has_text: bool,
+    },
+    Read {
+        read: Read,
+        has_text: bool,
+    },
     /// There is one confirmation for each channel.
     Subscribe {
         unconfirmed: usize,
@@ -56,11 +75,15 @@ enum PendingReply {
 
 impl Pipeline {
     /// Creates the pipeline of a connection that is logged in.
-    pub(crate) const fn new(connection: Connection, has_roles: bool) -> Self {
+    pub(crate) fn new(connection: Connection, has_roles: bool, prefix: &str) -> Self {
         Self {
             connection,
+            prefix: prefix.into(),
             has_roles,
             pending: VecDeque::new(),
+            append_script: Script::new(history::APPEND),
+            read_script: Script::new(history::READ),
+            sends_again: false,
             awaits_role: false,
             subscribed: Subscribed::No,
         }
@@ -71,43 +94,36 @@ impl Pipeline {
         self.connection.set_purpose(purpose);
     }
 
-    pub(crate) fn publish(
-        &mut self,
-        prefix: &str,
-        channel: &Channel,
-        payload: &[u8],
-        ticket: Ticket,
-    ) {
-        let channel = format!("{prefix}:{channel}");
+    pub(crate) fn publish(&mut self, channel: &Channel, payload: &[u8], ticket: Ticket) {
+        let channel = format!("{}:{channel}", self.prefix);
         self.connection.push(&[b"PUBLISH", channel.as_bytes(), payload]);
         self.pending.push_back(PendingReply::Publish(ticket));
     }
 
-    pub(crate) fn append(&mut self, prefix: &str, append: &Append) {
-        self.push_script(&history::append(prefix, append));
-        self.pending.push_back(PendingReply::Append(append.ticket));
+    pub(crate) fn append(&mut self, append: Append) {
+        let has_text = self.append_script.sends_text();
+        let words = history::append(&self.prefix, &append);
+        push_script(&mut self.connection, &mut self.append_script, &words);
+        self.pending.push_back(PendingReply::Append { append, has_text });
     }
 
-    pub(crate) fn read(&mut self, prefix: &str, read: &Read) {
-        self.push_script(&history::read(prefix, read));
-        self.pending.push_back(PendingReply::Read(read.ticket));
+    pub(crate) fn read(&mut self, read: Read) {
+        let has_text = self.read_script.sends_text();
+        let words = history::read(&self.prefix, &read);
+        push_script(&mut self.connection, &mut self.read_script, &words);
+        self.pending.push_back(PendingReply::Read { read, has_text });
     }
 
-    fn push_script(&mut self, words: &[Bytes]) {
-        let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
-        self.connection.push(&words);
-    }
-
-    pub(crate) fn subscribe(&mut self, prefix: &str, channels: &[Channel], ticket: Ticket) {
+    pub(crate) fn subscribe(&mut self, channels: &[Channel], ticket: Ticket) {
         if self.subscribed == Subscribed::No {
             self.subscribed = Subscribed::Unconfirmed;
         }
-        command::push_channels(self.connection.out(), "SUBSCRIBE", prefix, channels);
+        command::push_channels(self.connection.out(), "SUBSCRIBE", &self.prefix, channels);
         self.pending.push_back(PendingReply::Subscribe { unconfirmed: channels.len(), ticket });
     }
 
-    pub(crate) fn unsubscribe(&mut self, prefix: &str, channels: &[Channel]) {
-        command::push_channels(self.connection.out(), "UNSUBSCRIBE", prefix, channels);
+    pub(crate) fn unsubscribe(&mut self, channels: &[Channel]) {
+        command::push_channels(self.connection.out(), "UNSUBSCRIBE", &self.prefix, channels);
         self.pending.push_back(PendingReply::Unsubscribe { unconfirmed: channels.len() });
     }
 
@@ -134,7 +150,14 @@ impl Pipeline {
         self.connection.write(cx);
         self.connection.start_turn();
         loop {
-            let frame = ready!(self.connection.poll_frame(cx));
+            let frame = match self.connection.poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending if mem::take(&mut self.sends_again) => {
+                    self.connection.write(cx);
+                    continue;
+                }
+                Poll::Pending => return Poll::Pending,
+            };
             if let Err(error) = frame.and_then(|frame| self.handle(frame, session)) {
                 return Poll::Ready(error);
             }
@@ -153,40 +176,62 @@ impl Pipeline {
                 b"subscribe" | b"unsubscribe" => self.confirm(&kind, session)?,
                 _ => {} // RESP3 lets servers tell clients what these do not know
             },
-            Frame::Reply(scalars) => match (self.pending.pop_front(), &scalars) {
-                (Some(PendingReply::Publish(ticket)), [count, ..]) if is_number(count) => {
-                    session.done(ticket);
+            Frame::Reply(scalars) => self.handle_reply(&scalars, session)?,
+            Frame::Error(why) => self.handle_error(&why, session)?,
+        }
+        Ok(())
+    }
+
+    fn handle_reply(&mut self, scalars: &Scalars, session: &Session) -> Result<(), SessionError> {
+        match (self.pending.pop_front(), scalars) {
+            (Some(PendingReply::Publish(ticket)), [count, ..]) if is_number(count) => {
+                session.done(ticket);
+            }
+            (Some(PendingReply::Role), role) => {
+                self.awaits_role = false;
+                check_role(role)?;
+            }
+            (Some(PendingReply::Append { append, .. }), [what, ..]) => {
+                match history::parse_position(scalars) {
+                    Some(position) => session.appended(append.ticket, position),
+                    None => return Err(SessionError::unexpected(what)), // it is kept
                 }
-                (Some(PendingReply::Role), role) => {
-                    self.awaits_role = false;
-                    check_role(role)?;
+            }
+            (Some(PendingReply::Read { read, .. }), scalars) => {
+                match history::parse_page(scalars) {
+                    Some(page) => session.read(read.ticket, page),
+                    None => session.refused(read.ticket, "what is kept of the room is damaged"),
                 }
-                (Some(PendingReply::Append(ticket)), scalars) => {
-                    match history::parse_position(scalars) {
-                        Some(position) => session.appended(ticket, position),
-                        None => return Err(SessionError::unexpected(&scalars[0])), // it is kept
-                    }
-                }
-                (Some(PendingReply::Read(ticket)), scalars) => match history::parse_page(scalars) {
-                    Some(page) => session.read(ticket, page),
-                    None => session.refused(ticket, "what is kept of the room is damaged"),
-                },
-                (_, [what, ..]) => return Err(SessionError::unexpected(what)),
+            }
+            (_, [what, ..]) => return Err(SessionError::unexpected(what)),
+        }
+        Ok(())
+    }
+
+    /// Handles that Redis refuses a command. A script that is refused concerns one room, and the session goes on.
+    fn handle_error(&mut self, why: &[u8], session: &Session) -> Result<(), SessionError> {
+        let is_unknown = why.starts_with(b"NOSCRIPT ");
+        match self.pending.pop_front() {
+            Some(PendingReply::Append { append, has_text: false }) if is_unknown => {
+                self.append_script.send_again();
+                self.append(append);
+                self.sends_again = true;
+            }
+            Some(PendingReply::Read { read, has_text: false }) if is_unknown => {
+                self.read_script.send_again();
+                self.read(read);
+                self.sends_again = true;
+            }
+            Some(PendingReply::Append { append, .. }) => match history::refusal(why) {
+                Some(reason) => session.refused(append.ticket, shown(reason)),
+                // After the end of the session, it is not known whether it was kept.
+                None => return Err(SessionError::refused("EVAL", why, None)),
             },
-            // A script that is refused concerns one room. The session goes on.
-            Frame::Error(why) => match (self.pending.front(), history::refusal(&why)) {
-                (Some(PendingReply::Append(ticket)), Some(reason)) => {
-                    session.refused(*ticket, shown(reason));
-                    self.pending.pop_front();
-                }
-                // It has no effect that counts, even if it fails half-way.
-                (Some(PendingReply::Read(ticket)), _) => {
-                    session.refused(*ticket, shown(history::without_code(&why)));
-                    self.pending.pop_front();
-                }
-                // After the end of the session, an append is not known to be kept or not.
-                _ => return Err(SessionError::refused(self.oldest_command(), &why, None)),
-            },
+            // It has no effect that counts, even if it fails half-way.
+            Some(PendingReply::Read { read, .. }) => {
+                session.refused(read.ticket, shown(history::without_code(why)));
+            }
+            other => return Err(SessionError::refused(command_name(other.as_ref()), why, None)),
         }
         Ok(())
     }
@@ -208,17 +253,24 @@ impl Pipeline {
         }
         Ok(())
     }
+}
 
-    /// Returns the name of the command whose reply is next.
-    fn oldest_command(&self) -> &'static str {
-        match self.pending.front() {
-            Some(PendingReply::Role) => "ROLE",
-            Some(PendingReply::Publish(_)) => "PUBLISH",
-            Some(PendingReply::Append(_) | PendingReply::Read(_)) => "EVAL",
-            Some(PendingReply::Subscribe { .. }) => "SUBSCRIBE",
-            Some(PendingReply::Unsubscribe { .. }) => "UNSUBSCRIBE",
-            None => "the connection",
-        }
+/// Adds a command that runs a script.
+fn push_script(connection: &mut Connection, script: &mut Script, arguments: &[Bytes]) {
+    let arguments = arguments.iter().map(|argument| &**argument);
+    let words: Vec<&[u8]> = script.next_words().into_iter().chain(arguments).collect();
+    connection.push(&words);
+}
+
+/// Returns the name of a command, or what an error is about that comes without one.
+const fn command_name(pending: Option<&PendingReply>) -> &'static str {
+    match pending {
+        Some(PendingReply::Role) => "ROLE",
+        Some(PendingReply::Publish(_)) => "PUBLISH",
+        Some(PendingReply::Append { .. } | PendingReply::Read { .. }) => "EVAL",
+        Some(PendingReply::Subscribe { .. }) => "SUBSCRIBE",
+        Some(PendingReply::Unsubscribe { .. }) => "UNSUBSCRIBE",
+        None => "the connection",
     }
 }
 

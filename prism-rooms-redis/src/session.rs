@@ -42,8 +42,8 @@ pub(crate) async fn serve<N: Network>(
     // If both are refused, the subscriber says why.
     let opened = async {
         let [first, second] = endpoint.connect_twice(MAX_CONNECTING).await?;
-        let subscriber = open(endpoint, first, Purpose::Subscribe);
-        try_zip(subscriber, open(endpoint, second, Purpose::Publish)).await
+        let subscriber = open(endpoint, prefix, first, Purpose::Subscribe);
+        try_zip(subscriber, open(endpoint, prefix, second, Purpose::Publish)).await
     };
     let (mut subscriber, mut publisher) = match or(late, opened).await {
         Ok(opened) => opened,
@@ -54,7 +54,6 @@ pub(crate) async fn serve<N: Network>(
     session.connected();
     let serving = Serving {
         endpoint,
-        prefix,
         session,
         publisher,
         subscriber,
@@ -68,18 +67,18 @@ pub(crate) async fn serve<N: Network>(
 /// Logs in over a TCP connection.
 async fn open<N: Network>(
     endpoint: &Endpoint<N>,
+    prefix: &str,
     stream: N::Stream,
     purpose: Purpose,
 ) -> Result<Pipeline, SessionError> {
     let mut connection = endpoint.secure(stream).await?;
     let has_roles = log_in(&mut connection, purpose, endpoint.target.login.as_ref()).await?;
-    Ok(Pipeline::new(connection, has_roles))
+    Ok(Pipeline::new(connection, has_roles, prefix))
 }
 
 /// A session whose connections are open. Ready when one of them is lost.
 struct Serving<'a, N: Network> {
     endpoint: &'a Endpoint<N>,
-    prefix: &'a str,
     session: &'a Session,
     publisher: Pipeline,
     subscriber: Pipeline,
@@ -93,20 +92,17 @@ struct Serving<'a, N: Network> {
 impl<N: Network> Serving<'_, N> {
     /// Adds a command to the bytes that a connection writes. All that are there at once leave in one write.
     fn add(&mut self, command: Command) {
-        let prefix = self.prefix;
         match command {
-            Command::Subscribe { channels, ticket } => {
-                self.subscriber.subscribe(prefix, &channels, ticket);
-            }
-            Command::Unsubscribe { channels } => self.subscriber.unsubscribe(prefix, &channels),
+            Command::Subscribe { channels, ticket } => self.subscriber.subscribe(&channels, ticket),
+            Command::Unsubscribe { channels } => self.subscriber.unsubscribe(&channels),
             Command::Publish { .. } if self.subscriber.awaits_first_subscription() => {
                 self.held.push(command);
             }
             Command::Publish { channel, payload, ticket } => {
-                self.publisher.publish(prefix, &channel, &payload, ticket);
+                self.publisher.publish(&channel, &payload, ticket);
             }
-            Command::Append(append) => self.publisher.append(prefix, &append),
-            Command::Read(read) => self.publisher.read(prefix, &read),
+            Command::Append(append) => self.publisher.append(append),
+            Command::Read(read) => self.publisher.read(read),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, time::Duration};
 
 use async_channel::Sender;
+use futures_lite::future::{poll_once, zip};
 use prism_driver::{
     Client, CloseCode, Connection, Deferring, Disconnect, Handler, Message, Server, Socket,
 };
@@ -308,7 +309,7 @@ pub(crate) async fn what_is_damaged_concerns_one_room<N: Net>(program: PathBuf) 
         Err(AppendError::Refused(why)) => assert!(why.starts_with("WRONGTYPE"), "{why}"),
         other => panic!("{other:?}"),
     }
-    while let Some(event) = futures_lite::future::poll_once(events.recv()).await {
+    while let Some(event) = poll_once(events.recv()).await {
         assert!(!matches!(event, Some(ClusterEvent::Disconnected { .. })), "{event:?}");
     }
 }
@@ -350,4 +351,23 @@ pub(crate) async fn little_is_fetched_that_is_not_returned<N: Net>(program: Path
     });
     let fetched: u32 = counts.sum();
     assert!((8..12).contains(&fetched), "{fetched}");
+}
+
+pub(crate) async fn scripts_are_sent_once_and_again_if_they_are_forgotten<N: Net>(
+    program: PathBuf,
+) {
+    let redis = RedisServer::start(program, &[]);
+    let node = Node::start::<N>(&redis, 100).await;
+    for _ in 0..10 {
+        node.append("old").await;
+    }
+    assert_eq!((redis.calls("eval"), redis.calls("evalsha")), (1, 9));
+    redis.command(&["SCRIPT", "FLUSH"]);
+    let appends = ["one", "two", "three"].map(|message| Box::pin(node.append(message)));
+    let [one, two, three] = appends;
+    let (one, (two, three)) = zip(one, zip(two, three)).await;
+    assert_eq!([one, two, three.clone()].map(|at| at.offset()), [11, 12, 13]);
+    let (_, told, messages) = node.join::<N>(Position::new(three.epoch(), 10).as_ref()).await;
+    assert_eq!((told, messages.len()), (format!("whole {three} 3"), 3));
+    assert!(node.cluster.counts().connected);
 }

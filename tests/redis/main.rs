@@ -63,7 +63,8 @@ scenarios! {
         a_message_that_is_kept_but_not_published_may_be_kept
         what_is_damaged_concerns_one_room
         reading_seldom_writes
-        little_is_fetched_that_is_not_returned;
+        little_is_fetched_that_is_not_returned
+        scripts_are_sent_once_and_again_if_they_are_forgotten;
     logins:
         a_wrong_password_is_reported
         a_user_needs_four_commands_and_the_channels_of_its_prefix
