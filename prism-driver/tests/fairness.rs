@@ -10,7 +10,7 @@ use futures_lite::future::poll_once;
 use prism_driver::{Connection, Handler, Message, Options, serve_upgraded};
 use prism_test::{Peer, Sim, pipe};
 
-use crate::common::{binary, handed_out};
+use crate::common::{binary, handed_out, serve};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -148,5 +148,24 @@ fn the_budget_is_renewed_once_others_have_run() {
             assert!(sim.tick() && !sim.tick(), "message {number}");
             assert_eq!(peer.next().await, binary(number.to_be_bytes()));
         }
+    });
+}
+
+#[test]
+fn the_budget_is_renewed_while_a_long_message_is_awaited() {
+    const LEN: usize = 1_000_000;
+    let (sim, count) = (Sim::default(), Arc::<Count>::default());
+    let (mut peer, _, _) = serve(&sim, count.clone(), Options::default());
+    let mut frame = vec![0x82, 0xff];
+    frame.extend((LEN as u64).to_be_bytes());
+    frame.resize(frame.len() + 4 + LEN, 0); // the mask, and the payload
+    sim.run(async {
+        sim.settle().await;
+        for (number, piece) in frame.chunks(80 << 10).enumerate() {
+            peer.raw(piece).await;
+            // All pieces together are more than a turn, but the session has waited for each.
+            assert!(sim.tick() && !sim.tick(), "piece {number}");
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
     });
 }

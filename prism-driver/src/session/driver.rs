@@ -67,6 +67,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             let filled = self.poll_fill(cx, read_buffer, inbound);
             if filled.is_pending() {
                 read_buffer.shrink(); // what was received is counted
+                read_buffer.begin_turn(); // other tasks have theirs meanwhile
             }
             filled
         })
@@ -314,10 +315,11 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     }
 }
 
-/// Counts what has been received, and gives back the memory that is not needed while the connection waits.
+/// Counts what has been received, gives back the memory that is not needed while the connection waits, and begins a turn.
 pub(super) fn rest(connection: &Connection, read_buffer: &mut ReadBuffer) {
     count_received(connection, read_buffer);
     read_buffer.shrink();
+    read_buffer.begin_turn(); // other tasks have theirs meanwhile
 }
 
 fn count_received(connection: &Connection, read_buffer: &mut ReadBuffer) {

@@ -82,16 +82,16 @@ impl ReadBuffer {
         self.0.as_ref().map_or(0, |buffer| buffer.len())
     }
 
-    /// Returns a buffer to read into, with the received bytes. A connection that had none was waiting for bytes, so other
-    /// tasks have had a turn, and a new turn begins.
+    /// Returns a buffer to read into, with the received bytes. Without a buffer, the connection has done nothing in this
+    /// turn, so all of it is left.
     pub(crate) fn buffer(&mut self) -> &mut CountedBuffer {
-        let has_waited = self.is_at_rest();
-        let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
-        if has_waited {
-            if buffer.capacity() < buffer_pool::RECV_BUFFER {
-                move_to(buffer, buffer_pool::take_recv());
-            }
+        let buffer = self.0.get_or_insert_with(|| {
+            let mut buffer = buffer_pool::take_recv();
             buffer.hold_after(turn::WORK);
+            buffer
+        });
+        if buffer.capacity() < buffer_pool::RECV_BUFFER {
+            move_to(buffer, buffer_pool::take_recv());
         } else if buffer.missing() >= LONG
             && buffer.uncounted.bytes >= FLOWING
             && buffer.capacity() < buffer_pool::LARGE_RECV_BUFFER
@@ -101,7 +101,7 @@ impl ReadBuffer {
         buffer
     }
 
-    /// Begins a turn.
+    /// Begins a turn. To be called when other tasks have had theirs, or will have it before anything else is read.
     pub(crate) fn begin_turn(&mut self) {
         if let Some(buffer) = &mut self.0 {
             buffer.hold_after(turn::WORK);
@@ -138,11 +138,6 @@ impl ReadBuffer {
     /// Returns whether other tasks should have a turn before anything else is read or parsed.
     pub(crate) fn is_turn_over(&self) -> bool {
         self.0.as_ref().is_some_and(|buffer| buffer.is_held())
-    }
-
-    /// Returns whether the connection holds no buffer to read into, because it waits for bytes.
-    fn is_at_rest(&self) -> bool {
-        self.0.as_ref().is_none_or(|buffer| buffer.capacity() < buffer_pool::RECV_BUFFER)
     }
 
     /// Gives the buffer back if it is empty.

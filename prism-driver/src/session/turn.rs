@@ -1,8 +1,8 @@
 //! How much a session does before other tasks get a turn.
 //!
 //! The rest of a session's turn is kept in its [read buffer](crate::session::read_buffer), which shares it with the
-//! parser; without a buffer there is nothing to do. A session that had to wait begins a new turn, because other tasks
-//! have had theirs meanwhile. Not every runtime enforces turns by itself, and no runtime knows how much a read returns.
+//! parser; without a buffer there is nothing to do. A session that has to wait for bytes begins a new turn, because other
+//! tasks have theirs meanwhile. Not every runtime enforces turns by itself, and no runtime knows how much a read returns.
 
 use crate::outbox::batch_number::DELIVERIES_PER_TURN;
 
