@@ -129,6 +129,35 @@ fn active_connections_share_buffers() {
     assert!(held < 5 << 10, "{held} bytes each");
 }
 
+/// Does nothing with its messages.
+struct Ignore;
+
+impl Handler for Ignore {
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+#[test]
+fn sessions_whose_turn_is_over_hold_at_most_twice_the_bytes_received() {
+    const ARRIVED: usize = 72 << 10;
+    let sim = Sim::default();
+    let mut peers: Vec<_> = (0..=CONNECTIONS).map(|_| serve(&sim, Ignore, options()).0).collect();
+    // Messages that use up nearly all of a turn, and the beginning of one that claims to be long.
+    let mut bytes = b"\x82\x80\0\0\0\0".repeat(230);
+    bytes.extend(b"\x82\xff\0\0\0\0\0\x0f\x42\x40\0\0\0\0");
+    bytes.resize(ARRIVED, 0);
+    sim.run(async {
+        sim.settle().await;
+        for peer in &mut peers {
+            peer.raw(&bytes).await;
+        }
+        assert!(sim.tick(), "the first one fills the shared pool");
+        let counted = measure(|| assert!((0..CONNECTIONS).all(|_| sim.tick())));
+        let held = counted.bytes_current / CONNECTIONS;
+        assert!(held <= 2 * ARRIVED as i64 + IDLE, "{held} bytes each");
+        assert!((0..=CONNECTIONS).all(|_| sim.tick()), "each goes on in its next turn");
+    });
+}
+
 /// Returns how many bytes each of many connections holds whose second message still waits for the
 /// handler.
 fn held_by_each_that_waits(handler: impl Handler + Clone, options: &Options) -> i64 {

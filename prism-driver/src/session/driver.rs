@@ -73,14 +73,15 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         })
     }
 
-    /// Gives other tasks a turn before the next one, and holds no empty buffer meanwhile.
+    /// Gives other tasks a turn before the next one. Holds neither an empty buffer meanwhile nor a large one of which little
+    /// is used.
     pub(crate) fn pause(
         mut self,
         read_buffer: &mut ReadBuffer,
     ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
         read_buffer.begin_turn();
         count_received(self.connection, read_buffer);
-        read_buffer.give_back_empty();
+        read_buffer.shrink_large();
         let mut paused = false;
         poll_fn(move |cx| {
             if std::mem::replace(&mut paused, true) {

@@ -149,8 +149,23 @@ impl ReadBuffer {
 
     /// Gives back memory that is not needed while the connection waits.
     pub(crate) fn shrink(&mut self) {
+        self.shrink_from(0);
+    }
+
+    /// Gives back memory that is not needed until the next turn. It may take long to come if many sessions have more to
+    /// do, and the length that one header claims must not make each of them hold a large buffer meanwhile. A buffer of the
+    /// usual size is kept, because it is needed soon.
+    pub(crate) fn shrink_large(&mut self) {
+        self.shrink_from(buffer_pool::LARGE_RECV_BUFFER);
+    }
+
+    fn shrink_from(&mut self, min_capacity: usize) {
         self.give_back_empty();
-        if self.0.as_ref().is_some_and(|buffer| buffer.len() <= max_moved(buffer.capacity())) {
+        let is_mostly_unused = |buffer: &CountedBuffer| {
+            let capacity = buffer.capacity();
+            capacity >= min_capacity && buffer.len() <= max_moved(capacity)
+        };
+        if self.0.as_deref().is_some_and(is_mostly_unused) {
             self.move_to_small();
         }
     }
