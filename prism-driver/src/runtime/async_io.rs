@@ -87,16 +87,8 @@ impl<R: AsyncIo> Network for R {
     }
 
     async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
-        // `Async::accept` would try again at each poll. If a server and its executor run in one future, as in
-        // `block_on(executor.run(server.serve()))`, each message causes one.
-        loop {
-            match listener.get_ref().accept() {
-                Ok((stream, peer_addr)) => return Ok((Async::new(stream)?.into(), peer_addr)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-            listener.readable().await?;
-        }
+        let (stream, peer_addr) = try_when_readable(listener, TcpListener::accept).await?;
+        Ok((Async::new(stream)?.into(), peer_addr))
     }
 
     fn resolve(
@@ -113,6 +105,21 @@ impl<R: AsyncIo> Network for R {
 
     fn set_nodelay(&self, stream: &Self::Stream) -> io::Result<()> {
         stream.get_ref().set_nodelay(true)
+    }
+}
+
+/// Tries at once, and then whenever the source becomes readable. `Async::read_with`, and so `Async::accept`, would try again
+/// at each poll. If a server and its executor run in one future, as in `block_on(executor.run(server.serve()))`, each message
+/// causes one.
+async fn try_when_readable<S, T>(
+    source: &Async<S>,
+    mut attempt: impl FnMut(&S) -> io::Result<T>,
+) -> io::Result<T> {
+    loop {
+        match attempt(source.get_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => source.readable().await?,
+            result => return result,
+        }
     }
 }
 
@@ -230,7 +237,7 @@ impl<T: IoSafe + Write + AsSocket> AsyncWrite for AsyncIoStream<T> {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::{net::Shutdown, os::unix::net::UnixStream};
+    use std::{net::Shutdown, os::unix::net::UnixStream, pin::pin};
 
     use futures_lite::{
         AsyncReadExt, AsyncWriteExt,
@@ -238,6 +245,46 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_poll_before_anything_has_come_does_not_try_to_accept() -> io::Result<()> {
+        let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
+        let attempts = Cell::new(0);
+        let accept = |listener: &TcpListener| {
+            attempts.set(attempts.get() + 1);
+            listener.accept()
+        };
+        let mut accepted = pin!(try_when_readable(&listener, accept));
+        for _ in 0..100 {
+            assert!(block_on(poll_once(&mut accepted)).is_none(), "nobody has connected");
+        }
+        let client = TcpStream::connect(listener.get_ref().local_addr()?)?;
+        let (_, peer_addr) = block_on(&mut accepted)?;
+        assert_eq!(peer_addr, client.local_addr()?);
+        assert_eq!(attempts.get(), 2);
+        Ok(())
+    }
+
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    #[test]
+    fn a_peer_that_takes_at_once_what_it_is_sent_raises_the_limit_of_the_socket() -> io::Result<()>
+    {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        crate::server::listener::limit_unsent_in_kernel(&listener);
+        let mut peer = TcpStream::connect(listener.local_addr()?)?;
+        let mut stream = AsyncIoStream::from(Async::new(listener.accept()?.0)?);
+        let reader = std::thread::spawn(move || io::copy(&mut peer, &mut io::sink()));
+        let message = vec![0; 8 << 20];
+        // Usually the first message suffices, but on a busy machine the peer may seem to be slow.
+        let mut rounds = 0..100;
+        while SockRef::from(stream.get_ref()).tcp_notsent_lowat()? <= 128 << 10 {
+            assert!(rounds.next().is_some(), "the limit is not raised");
+            block_on(stream.write_all(&message))?;
+        }
+        drop(stream);
+        reader.join().expect("it does not panic")?;
+        Ok(())
+    }
 
     /// Returns a connected pair: the peer's socket and ours.
     fn pair() -> (UnixStream, AsyncIoStream<UnixStream>) {

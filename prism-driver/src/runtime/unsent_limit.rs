@@ -84,12 +84,16 @@ impl UnsentLimit {
         if self.state == State::Foreign || (!waits && self.waits_since.is_none()) {
             return;
         }
-        let socket = socket();
+        self.adapt_socket(&socket(), EPOCH.elapsed(), progress, waits);
+    }
+
+    /// Notes that something was written, and whether something has to wait. Sets the socket's limit if it has changed.
+    fn adapt_socket(&mut self, socket: &SockRef<'_>, now: Duration, progress: bool, waits: bool) {
         if self.state == State::Unknown {
             let is_ours = socket.tcp_notsent_lowat().is_ok_and(|limit| limit == LOWEST);
             self.state = if is_ours { State::Raised(0) } else { State::Foreign };
         }
-        if let Some(limit) = self.adapt(EPOCH.elapsed(), progress, waits) {
+        if let Some(limit) = self.adapt(now, progress, waits) {
             // Without the setting, large messages only take more writes.
             let _ = socket.set_tcp_notsent_lowat(limit);
         }
@@ -118,7 +122,13 @@ impl UnsentLimit {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, HIGHEST, LOWEST, State, UnsentLimit};
+    use std::{
+        io,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::{Duration, HIGHEST, LOWEST, SockRef, State, UnsentLimit};
+    use crate::server::listener::limit_unsent_in_kernel;
 
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -150,6 +160,43 @@ mod tests {
         let limits = after_waits(&[10, 51, 500, 10, 501, 501]);
         let twice = Some(LOWEST << 2);
         assert_eq!(limits, [Some(LOWEST << 1), None, None, twice, Some(LOWEST), None]);
+    }
+
+    /// Returns a server's socket, and that of its client.
+    fn connected() -> io::Result<(TcpStream, TcpStream)> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        limit_unsent_in_kernel(&listener);
+        let client = TcpStream::connect(listener.local_addr()?)?;
+        Ok((listener.accept()?.0, client))
+    }
+
+    /// Returns the limits of a socket after a divided write, a second one soon after, and a third one much later.
+    fn limits_of(socket: &TcpStream) -> io::Result<[u32; 3]> {
+        let mut limit = UnsentLimit::default();
+        let mut after = |now| {
+            let socket = SockRef::from(socket);
+            limit.adapt_socket(&socket, now, true, true);
+            socket.tcp_notsent_lowat()
+        };
+        Ok([after(ms(0))?, after(ms(10))?, after(ms(1000))?])
+    }
+
+    #[test]
+    fn the_limit_of_a_servers_socket_is_raised_and_set_back() -> io::Result<()> {
+        let (server, _client) = connected()?;
+        assert_eq!(limits_of(&server)?, [LOWEST, 2 * LOWEST, LOWEST]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_socket_without_this_limit_is_left_alone() -> io::Result<()> {
+        let (server, client) = connected()?;
+        let theirs = SockRef::from(&client).tcp_notsent_lowat()?;
+        assert_ne!(theirs, LOWEST);
+        assert_eq!(limits_of(&client)?, [theirs; 3]);
+        SockRef::from(&server).set_tcp_notsent_lowat(2 * LOWEST)?;
+        assert_eq!(limits_of(&server)?, [2 * LOWEST; 3]);
+        Ok(())
     }
 
     #[test]
