@@ -18,7 +18,8 @@ pub(crate) const LOWEST: u32 = 128 << 10;
 /// The limit of a connection whose peer takes at once what it is sent.
 const HIGHEST: u32 = 1 << 20;
 
-/// Only writes of this size are looked at, because no others are divided.
+/// From this size on, each write is looked at, and a smaller one only while something waits. It is rarely divided: only if
+/// the socket is nearly full.
 const LARGE: usize = 64 << 10;
 
 /// A peer that makes a write wait no longer than this is fast.
@@ -31,9 +32,12 @@ const SLOW: Duration = Duration::from_millis(500);
 /// [`Network`](crate::Network)'s stream has one, if the operating system has this setting.
 ///
 /// The listener of a server sets a low limit, which its connections inherit. It keeps the memory for peers that do not
-/// read small, but divides a large message into several writes. So the limit is raised, up to eight times, for a peer that
-/// takes quickly what it is sent, and set back when the peer becomes slow. A socket without this limit, such as that of a
-/// client, is left alone.
+/// read small, but divides a large message into several writes. So the limit is doubled, up to three times, when a peer
+/// takes quickly what it is sent. The first write that succeeds after more than half a second of waiting sets it back. A
+/// socket without this limit, such as that of a client, is left alone.
+///
+/// A peer that takes some messages quickly and then nothing can thus make the kernel hold 1 MiB until the write
+/// timeout. To set the limit back as soon as the peer stalls would not help: the kernel keeps what it has accepted.
 #[derive(Debug, Default)]
 pub struct UnsentLimit {
     state: State,
