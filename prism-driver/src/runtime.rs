@@ -30,7 +30,7 @@ pub(crate) mod unsent_limit;
 pub(crate) mod wakeups;
 
 /// The instant at which [`Runtime::now`] is zero.
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+pub(crate) static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A runtime: a clock, timers and tasks.
 ///

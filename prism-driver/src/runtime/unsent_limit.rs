@@ -1,14 +1,10 @@
 //! [`UnsentLimit`]: how many unsent bytes the kernel accepts for a connection.
 
-use std::{
-    io,
-    num::NonZeroU32,
-    sync::LazyLock,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{io, num::NonZeroU32, task::Poll, time::Duration};
 
 use socket2::SockRef;
+
+use crate::runtime::EPOCH;
 
 /// The limit of a server's connections at first. Bytes that the kernel has accepted are out of the driver's control: the
 /// high-water mark does not cover them, and the driver cannot tell how slowly the peer reads before a third of them has
@@ -55,9 +51,6 @@ enum State {
     /// The lowest limit, doubled so many times.
     Raised(u8),
 }
-
-/// The moment at which time begins.
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl UnsentLimit {
     /// Notes the result of a write of `offered` bytes to the socket.
