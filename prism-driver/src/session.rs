@@ -43,7 +43,7 @@ use crate::{
     error::{Disconnect, Failure},
     handler::connection_handler::ConnectionHandler,
     options::Options,
-    outbox::{Outbox, batch_number, owner::Pong, queue::SendQueue},
+    outbox::{Outbox, owner::Pong, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
         deadline::{DeadlineTimer, Deadlines},
@@ -254,8 +254,9 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                     self.read_buffer.count(turn::EVENT);
                 }
             }
-            if batch_number::has_deliveries() {
-                self.read_buffer.count(turn::cost_of_deliveries(batch_number::take_deliveries()));
+            match turn::take_cost_of_deliveries() {
+                0 => {}
+                cost => self.read_buffer.count(cost),
             }
         }
     }

@@ -110,14 +110,16 @@ pub(crate) fn has_yielded() -> bool {
     matches!(YIELD.replace(Yield::No), Yield::Begun)
 }
 
-/// Returns how many messages have been counted in this turn of a session since the last call.
-pub(crate) fn take_deliveries() -> usize {
-    DELIVERIES.take()
-}
-
-/// Returns whether any message has been counted since then.
-pub(crate) fn has_deliveries() -> bool {
-    DELIVERIES.get() != 0
+/// Returns how often this many messages have been counted in this turn of a session. Those that are left over are
+/// counted again in the next call.
+#[inline]
+pub(crate) fn take_deliveries(per_unit: usize) -> usize {
+    let count = DELIVERIES.get();
+    if count < per_unit {
+        return 0;
+    }
+    DELIVERIES.set(count % per_unit);
+    count / per_unit
 }
 
 /// Begins a session's turn. Returns the turn that it interrupts, to be passed to [`leave`].
