@@ -1,16 +1,21 @@
 //! A number for each thread that counts, which no other running thread has.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-/// The numbers to give to threads.
+/// The numbers to give to threads, the least one first. Only threads with low numbers have counters of their own, so they
+/// must not be left unused after many threads have ended.
 struct Numbers {
     /// The least number that no thread has had.
     next: usize,
     /// The numbers of threads that have ended.
-    returned: Vec<usize>,
+    returned: BinaryHeap<Reverse<usize>>,
 }
 
-static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { next: 0, returned: Vec::new() });
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers::new());
 
 /// The number of a running thread, which another one gets when this has ended.
 struct ThreadNumber(usize);
@@ -28,16 +33,32 @@ pub(super) fn own() -> Option<usize> {
 
 impl ThreadNumber {
     fn take() -> Self {
-        let mut numbers = lock();
-        let number = numbers.returned.pop().unwrap_or(numbers.next);
-        numbers.next = numbers.next.max(number + 1);
-        Self(number)
+        Self(lock().take())
     }
 }
 
 impl Drop for ThreadNumber {
     fn drop(&mut self) {
-        lock().returned.push(self.0);
+        lock().give_back(self.0);
+    }
+}
+
+impl Numbers {
+    const fn new() -> Self {
+        Self { next: 0, returned: BinaryHeap::new() }
+    }
+
+    /// Takes the least number that is free.
+    fn take(&mut self) -> usize {
+        if let Some(Reverse(number)) = self.returned.pop() {
+            return number;
+        }
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn give_back(&mut self, number: usize) {
+        self.returned.push(Reverse(number));
     }
 }
 
@@ -49,7 +70,17 @@ fn lock() -> MutexGuard<'static, Numbers> {
 mod tests {
     use std::{collections::HashSet, sync::Barrier, thread};
 
-    use super::own;
+    use super::{Numbers, own};
+
+    #[test]
+    fn the_least_free_number_is_taken_first() {
+        let mut numbers = Numbers::new();
+        assert!((0..200).all(|expected| numbers.take() == expected));
+        for number in [7, 150, 3, 180] {
+            numbers.give_back(number);
+        }
+        assert_eq!([(); 5].map(|()| numbers.take()), [3, 7, 150, 180, 200]);
+    }
 
     #[test]
     fn running_threads_have_different_numbers_and_those_of_ended_threads_are_used_again() {
