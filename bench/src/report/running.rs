@@ -32,6 +32,17 @@ impl Running {
         Self::spawn(command.args(mode.argument()))
     }
 
+    /// Starts a server that the machine's other programs do not delay, if this program may do so.
+    pub(super) fn start_with_real_time_priority(
+        contestant: &Contestant,
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut command = pinned(SERVER_CORE);
+        if may_use_real_time_priority() {
+            command.args(["chrt", "--rr", "1"]);
+        }
+        Self::spawn(command.arg(&contestant.program).args([contestant.server.name, "127.0.0.1:0"]))
+    }
+
     /// Starts an echo server with this limit on handshakes.
     pub(super) fn start_with_handshakes(
         contestant: &Contestant,
@@ -141,6 +152,11 @@ pub(super) fn said_by(command: &mut Command) -> Result<String, Box<dyn Error>> {
 fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
+}
+
+fn may_use_real_time_priority() -> bool {
+    let status = Command::new("chrt").args(["--rr", "1", "true"]).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn pinned(cores: &str) -> Command {

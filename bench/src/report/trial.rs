@@ -56,7 +56,10 @@ fn measure_once(
     timing: Timing,
     rate: Option<f64>,
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let server = Running::start(contestant, cell.mode, cell.server_cores(), "127.0.0.1:0")?;
+    let server = match cell.is_latency() {
+        true => Running::start_with_real_time_priority(contestant)?,
+        false => Running::start(contestant, cell.mode, cell.server_cores(), "127.0.0.1:0")?,
+    };
     let (mode, arguments) = cell.load(contestant.server);
     let rate = rate.map(|rate| ["--rate".into(), rate.to_string()]);
     let timing = timing.arguments();
