@@ -31,7 +31,8 @@ pub struct InvalidRedisUrl(Cow<'static, str>);
 
 impl Target {
     pub(crate) fn parse(url: &str) -> Result<Self, InvalidRedisUrl> {
-        let (is_secure, rest) = split_scheme(url.trim())?;
+        let url = url.trim_end();
+        let (is_secure, rest) = split_scheme(url.trim_start())?;
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (login, server) = match authority.rsplit_once('@') {
             Some((login, server)) => (Some(Login::parse(login)?), server),
@@ -43,7 +44,8 @@ impl Target {
             None => (None, authority),
         };
         check_path(path)?;
-        let address = ServiceAddress::parse(server, DEFAULT_PORT)
+        let end = url.len() - path.len();
+        let address = ServiceAddress::parse_part(url, end - server.len()..end, DEFAULT_PORT)
             .map_err(|error| InvalidRedisUrl(error.to_string().into()))?;
         Ok(Self { is_secure, address, login })
     }
@@ -178,7 +180,7 @@ mod tests {
             ("redis://host:secret", "invalid port; expected a number"),
             ("redis://host:99999", "invalid port; expected at most 65535"),
             ("redis://::1", "expected \"[::1]\""),
-            ("redis://ho st", "' ' (U+0020) at character 3 is not allowed in a host"),
+            (" redis://:sec@ho st", "' ' (U+0020) at character 17 is not allowed in a host"),
             ("redis://host/3", "expected no path, and another prefix"),
             ("redis://host?protocol=resp3", "expected no parameters"),
         ] {

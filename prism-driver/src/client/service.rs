@@ -1,7 +1,7 @@
 //! [`ServiceAddress`]: the address of a server with another protocol, such as a message broker. The crates of Prism that
 //! need one reach it as a client reaches its server.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, ops::Range, time::Duration};
 
 use crate::{
     client::{
@@ -28,6 +28,22 @@ impl ServiceAddress {
     /// If the host or the port is invalid.
     pub fn parse(authority: &str, default_port: u16) -> Result<Self, InvalidUrl> {
         ServerAddress::parse(authority, default_port).map(Self)
+    }
+
+    /// Parses a host and a port that are a part of a URL: the bytes in `part`. An error that says where it is counts the
+    /// characters of the whole URL.
+    ///
+    /// # Errors
+    /// If the host or the port is invalid.
+    ///
+    /// # Panics
+    /// If the URL does not have this part.
+    pub fn parse_part(
+        url: &str,
+        part: Range<usize>,
+        default_port: u16,
+    ) -> Result<Self, InvalidUrl> {
+        ServerAddress::parse_part(url, part, default_port).map(Self)
     }
 
     /// Opens a TCP connection, without Nagle's algorithm. Resolves the name, and tries all of its addresses. Returns the

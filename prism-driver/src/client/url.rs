@@ -5,6 +5,7 @@ use std::{
     error::Error,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    ops::Range,
 };
 
 #[cfg(feature = "tls")]
@@ -37,7 +38,16 @@ pub(crate) enum ServerAddress {
 impl ServerAddress {
     /// Parses a host and a port, such as those of a proxy.
     pub(crate) fn parse(authority: &str, default_port: u16) -> Result<Self, InvalidUrl> {
-        let Host { kind, port, .. } = Host::parse(authority, 0..authority.len())?;
+        Self::parse_part(authority, 0..authority.len(), default_port)
+    }
+
+    /// Parses a host and a port that are a part of a URL. An error counts the URL's characters.
+    pub(crate) fn parse_part(
+        url: &str,
+        part: Range<usize>,
+        default_port: u16,
+    ) -> Result<Self, InvalidUrl> {
+        let Host { kind, port, .. } = Host::parse(url, part)?;
         Ok(kind.with_port(parse_port(port)?.unwrap_or(default_port)))
     }
 
@@ -161,7 +171,7 @@ enum HostKind {
 
 impl<'u> Host<'u> {
     /// Parses the authority, which is at `range` in the URL.
-    fn parse(url: &'u str, range: std::ops::Range<usize>) -> Result<Self, InvalidUrl> {
+    fn parse(url: &'u str, range: Range<usize>) -> Result<Self, InvalidUrl> {
         let start = range.start;
         let authority = &url[range];
         if authority.contains('@') {
