@@ -23,4 +23,5 @@ pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod redis_server;
+pub mod sentinels;
 pub mod subprocess;

@@ -74,10 +74,7 @@ impl RedisServer {
     /// # Panics
     /// If it does not start.
     pub fn start(program: PathBuf, arguments: &[&str]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Relaxed);
-        let folder = env::temp_dir().join(format!("prism-redis-{}-{number}", process::id()));
-        fs::create_dir(&folder).expect("a folder of its own");
+        let folder = create_folder();
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let mut server = Self { program, arguments, port: 0, tls_port: 0, folder, process: None };
         for _ in 0..20 {
@@ -150,7 +147,13 @@ impl RedisServer {
     /// Returns the server's URL for TLS, if its arguments have a certificate.
     #[must_use]
     pub fn tls_url(&self) -> String {
-        format!("rediss://127.0.0.1:{}/", self.tls_port)
+        format!("rediss://{}/", self.tls_address())
+    }
+
+    /// Returns the server's address for TLS, if its arguments have a certificate.
+    #[must_use]
+    pub fn tls_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.tls_port).into()
     }
 
     /// Sends a command to the server, as the user `default`, and returns its reply: one line for each value.
@@ -158,17 +161,7 @@ impl RedisServer {
     /// # Panics
     /// If the server does not reply.
     pub fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
-        let mut stream = TcpStream::connect(self.address()).expect("a server that listens");
-        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            let word = word.as_ref().to_str().expect("text");
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        stream.write_all(command.as_bytes()).expect("a server that reads");
-        let mut reply = String::new();
-        read_reply(&mut BufReader::new(stream), &mut reply);
-        reply
+        command_at(self.address(), words)
     }
 
     /// Returns the commands that the server carries out from now on, a line each, those of scripts, too.
@@ -239,6 +232,30 @@ impl RedisServer {
     }
 }
 
+/// Sends a command to a server, as the user `default`, and returns its reply: one line for each value.
+pub(crate) fn command_at<W: AsRef<OsStr>>(address: SocketAddr, words: &[W]) -> String {
+    let mut stream = TcpStream::connect(address).expect("a server that listens");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        let word = word.as_ref().to_str().expect("text");
+        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    stream.write_all(command.as_bytes()).expect("a server that reads");
+    let mut reply = String::new();
+    read_reply(&mut BufReader::new(stream), &mut reply);
+    reply
+}
+
+/// Creates a folder of a server's own.
+pub(crate) fn create_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Relaxed);
+    let folder = env::temp_dir().join(format!("prism-redis-{}-{number}", process::id()));
+    fs::create_dir(&folder).expect("a folder of its own");
+    folder
+}
+
 /// Adds the values of a reply, each with a line break.
 fn read_reply(stream: &mut impl BufRead, reply: &mut String) {
     let mut line = String::new();
@@ -260,7 +277,7 @@ fn read_reply(stream: &mut impl BufRead, reply: &mut String) {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(PORTS);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

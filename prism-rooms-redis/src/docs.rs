@@ -2,6 +2,10 @@
 
 // The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
 
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/failover.md")]
+pub mod failover {}
+
 // Its example needs TLS.
 #[cfg(any(feature = "tls", not(doctest)))]
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]

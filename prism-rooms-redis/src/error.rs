@@ -14,6 +14,17 @@ pub(crate) enum SessionError {
     /// TLS is configured, but the URL does not ask for it.
     #[cfg(feature = "tls")]
     NotTls,
+    /// Credentials for Sentinels are configured, but the URL names none.
+    NoSentinels,
+    /// No Sentinel says where the master with this name is, for these reasons.
+    NoMaster {
+        master: String,
+        reasons: Vec<String>,
+    },
+    /// A Sentinel does not know the master.
+    UnknownMaster,
+    /// A Sentinel says that the master is at this host and port, which is no address.
+    InvalidMaster(String, String),
     /// Opening the connections took too long.
     TimedOut,
     /// There is no such command: the server is too old.
@@ -97,6 +108,17 @@ impl fmt::Display for SessionError {
             Self::NotTls => f.write_str(
                 "Redis::tls is set, but the URL begins with \"redis://\"; expected \"rediss://\"",
             ),
+            Self::NoSentinels => f.write_str(
+                "Redis::sentinel_login is set, but the URL names a server; expected \"redis+sentinel://\"",
+            ),
+            Self::NoMaster { master, reasons } => {
+                let reasons = reasons.join("; ");
+                write!(f, "no Sentinel says where the master {master:?} is: {reasons}")
+            }
+            Self::UnknownMaster => f.write_str("it knows no master with this name"),
+            Self::InvalidMaster(host, port) => {
+                write!(f, "it says that the master is at {host:?}, port {port:?}")
+            }
             Self::TimedOut => f.write_str("Redis did not answer in time"),
             Self::TooOld => f.write_str(
                 "the server does not know HELLO; expected Redis 6.2.2 or later, or Valkey",
@@ -108,6 +130,9 @@ impl fmt::Display for SessionError {
                     f.write_str(
                         "; expected Redis 6.2.2 or later, or a user `default` that may use HELLO",
                     )?;
+                }
+                if *command == "SENTINEL" && why.starts_with("ERR unknown command") {
+                    f.write_str("; expected a Sentinel")?;
                 }
                 Ok(())
             }

@@ -33,8 +33,8 @@
 //! ```
 //!
 //! It needs Redis 6.2.2 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to
-//! set one up, and what happens when it fails. [The guarantees of clusters](prism_rooms::docs::cluster) all hold with
-//! it.
+//! set one up, and what happens when it fails. With Sentinel, [a replica takes over](docs::failover). [The guarantees of
+//! clusters](prism_rooms::docs::cluster) all hold with it.
 //!
 //! # How it works
 //!
@@ -56,6 +56,7 @@ mod pipeline;
 mod redis;
 mod resp;
 mod script;
+mod sentinel;
 mod session;
 mod url;
 

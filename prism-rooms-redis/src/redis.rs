@@ -1,6 +1,6 @@
-//! [`Redis`]: a server, as the backplane of a cluster.
+//! [`Redis`]: a server, or one that Sentinels find, as the backplane of a cluster.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prism_driver::Network;
 use prism_rooms::{Backplane, Session, SessionFuture};
@@ -8,10 +8,11 @@ use prism_rooms::{Backplane, Session, SessionFuture};
 use crate::{
     endpoint::Endpoint,
     session,
-    url::{InvalidRedisUrl, Target},
+    url::{InvalidRedisUrl, Login, Target},
 };
 
-/// A Redis or Valkey server that carries the messages of a [`Cluster`](prism_rooms::Cluster).
+/// A Redis or Valkey server that carries the messages of a [`Cluster`](prism_rooms::Cluster): always the same one, or
+/// the one that Sentinels have made the master.
 ///
 /// The [front page](crate) has an example.
 #[derive(Clone)]
@@ -27,6 +28,10 @@ impl<N: Network> Redis<N> {
     /// Without a user name, the user is `default`. Characters of a user name or a password that have a meaning in a
     /// URL, such as `/`, have to be escaped (`%2F`). With the feature `tls`, `rediss://` stands for TLS.
     ///
+    /// `redis+sentinel://user:password@10.0.0.5,10.0.0.6:26379/mymaster` names Sentinels, which know where the master
+    /// `mymaster` is, and the credentials for that server. [The guide](crate::docs::failover) has more. With TLS, it is
+    /// `rediss+sentinel://`.
+    ///
     /// # Errors
     /// If the URL is invalid, or names a database: channels belong to none. [Prefixes](Self::prefix) keep programs
     /// apart.
@@ -34,6 +39,8 @@ impl<N: Network> Redis<N> {
         let endpoint = Endpoint {
             runtime,
             target: Target::parse(url)?,
+            sentinel_login: None,
+            first_sentinel: Arc::default(),
             #[cfg(feature = "tls")]
             tls: None,
         };
@@ -45,6 +52,15 @@ impl<N: Network> Redis<N> {
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets the credentials for Sentinels; by default, there are none. The user of Sentinels that have only a password is
+    /// `default`. The credentials in the URL are for the server that the Sentinels find. With a URL that names no
+    /// Sentinels, no connection is opened.
+    #[must_use]
+    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.endpoint.sentinel_login = Some(Login { user: user.into(), password: password.into() });
         self
     }
 
@@ -60,10 +76,7 @@ impl<N: Network> Redis<N> {
 
 impl<N: Network> Backplane for Redis<N> {
     fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
-        Box::pin(async move {
-            let error = session::serve(&self.endpoint, &self.prefix, session).await;
-            format!("{}: {error}", self.endpoint.target.address).into()
-        })
+        Box::pin(async move { session::serve(&self.endpoint, &self.prefix, session).await.into() })
     }
 
     fn keeps_history(&self) -> bool {
@@ -71,7 +84,7 @@ impl<N: Network> Backplane for Redis<N> {
     }
 }
 
-/// Without the password.
+/// Without the passwords.
 impl<N> fmt::Debug for Redis<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis")
@@ -88,9 +101,13 @@ mod tests {
     use super::Redis;
 
     #[test]
-    fn the_password_is_not_shown() {
+    fn passwords_are_not_shown() {
         let redis = Redis::new(Tokio, "redis://ann:secret@host").unwrap().prefix("shop");
         let shown = format!("{redis:?}");
         assert_eq!(shown, r#"Redis { server: redis://ann@host:6379, prefix: "shop", .. }"#);
+        let redis = Redis::new(Tokio, "redis+sentinel://:secret@host/cache").unwrap();
+        let shown = format!("{:?}", redis.sentinel_login("watcher", "secret"));
+        let server = "redis+sentinel://default@host:26379/cache";
+        assert_eq!(shown, format!("Redis {{ server: {server}, prefix: \"prism\", .. }}"));
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_lite::future::{or, try_zip};
-use prism_driver::Network;
+use prism_driver::{Network, ServiceAddress};
 use prism_rooms::{Command, Session};
 
 use crate::{
@@ -19,39 +19,37 @@ use crate::{
     pipeline::Pipeline,
 };
 
-/// How long opening both connections may take. The cluster waits for 2 s, and would not say why it does not go on.
+/// How long it may take until both connections are open. The cluster waits for 2 s, and would not say why it does not
+/// go on.
 const MAX_OPENING: Duration = Duration::from_millis(1800);
 
-/// How long TCP may take of that: what is wrong is known when the rest is over.
+/// How long finding the server, and TCP, may take of that: what is wrong is known when the rest is over.
 const MAX_CONNECTING: Duration = Duration::from_millis(1400);
 
 /// How often a server is asked whether it is still a master. A server that has become a replica goes on to accept what
 /// is published, but passes it on to its own clients only.
 const ROLE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Serves a session until one of its connections is lost, and returns why it was.
+/// Serves a session until one of its connections is lost. Returns why it was, and at which server.
 pub(crate) async fn serve<N: Network>(
     endpoint: &Endpoint<N>,
     prefix: &str,
     session: &Session,
-) -> SessionError {
-    let late = async {
-        endpoint.runtime.sleep(MAX_OPENING).await;
-        Err(SessionError::TimedOut)
+) -> String {
+    let began = endpoint.runtime.now();
+    let server = match endpoint.find_server().await {
+        Ok(server) => server,
+        Err(error) => return error.to_string(),
     };
-    // If both are refused, the subscriber says why.
-    let opened = async {
-        let [first, second] = endpoint.connect_twice(MAX_CONNECTING).await?;
-        let subscriber = open(endpoint, prefix, first, Purpose::Subscribe);
-        try_zip(subscriber, open(endpoint, prefix, second, Purpose::Publish)).await
+    let pipelines = match open_both(endpoint, &server, prefix, began).await {
+        Ok(pipelines) => pipelines,
+        Err(error) => {
+            endpoint.distrust_sentinel();
+            return format!("{server}: {error}");
+        }
     };
-    let (mut subscriber, mut publisher) = match or(late, opened).await {
-        Ok(opened) => opened,
-        Err(error) => return error,
-    };
-    subscriber.set_purpose(Purpose::Subscribe);
-    publisher.set_purpose(Purpose::Publish);
     session.connected();
+    let (subscriber, publisher) = pipelines;
     let serving = Serving {
         endpoint,
         session,
@@ -61,17 +59,44 @@ pub(crate) async fn serve<N: Network>(
         role_is_due: Box::pin(endpoint.runtime.sleep(ROLE_INTERVAL)),
         held: Vec::new(),
     };
-    serving.await
+    let error = serving.await;
+    format!("{server}: {error}")
+}
+
+/// Opens both connections, of which the first one listens.
+async fn open_both<N: Network>(
+    endpoint: &Endpoint<N>,
+    server: &ServiceAddress,
+    prefix: &str,
+    began: Duration,
+) -> Result<(Pipeline, Pipeline), SessionError> {
+    let left = |limit| (began + limit).saturating_sub(endpoint.runtime.now());
+    let late = async {
+        endpoint.runtime.sleep(left(MAX_OPENING)).await;
+        Err(SessionError::TimedOut)
+    };
+    // If both are refused, the subscriber says why.
+    let opened = async {
+        let [first, second] = endpoint.connect_twice(server, left(MAX_CONNECTING)).await?;
+        let subscriber = open(endpoint, server, prefix, first, Purpose::Subscribe);
+        let publisher = open(endpoint, server, prefix, second, Purpose::Publish);
+        try_zip(subscriber, publisher).await
+    };
+    let (mut subscriber, mut publisher) = or(late, opened).await?;
+    subscriber.set_purpose(Purpose::Subscribe);
+    publisher.set_purpose(Purpose::Publish);
+    Ok((subscriber, publisher))
 }
 
 /// Logs in over a TCP connection.
 async fn open<N: Network>(
     endpoint: &Endpoint<N>,
+    server: &ServiceAddress,
     prefix: &str,
     stream: N::Stream,
     purpose: Purpose,
 ) -> Result<Pipeline, SessionError> {
-    let mut connection = endpoint.secure(stream).await?;
+    let mut connection = endpoint.secure(server, stream).await?;
     let has_roles = log_in(&mut connection, purpose, endpoint.target.login.as_ref()).await?;
     Ok(Pipeline::new(connection, has_roles, prefix))
 }

@@ -1,21 +1,34 @@
-//! [`Target`]: the server that a URL names, and the credentials.
+//! [`Target`]: the servers that a URL names, and the credentials.
 
-use std::{borrow::Cow, error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt, ops::Range};
 
-use prism_driver::{ServiceAddress, percent_decode};
+use prism_driver::{InvalidUrl, ServiceAddress, percent_decode};
 
 /// Redis' port.
 const DEFAULT_PORT: u16 = 6379;
 
+/// Sentinel's port.
+const SENTINEL_PORT: u16 = 26379;
+
 /// The user of a URL without a user name.
 const DEFAULT_USER: &str = "default";
 
-/// A server, and who this program is to it. Only [`Redis`](crate::Redis) shows it, without the password.
+/// Servers, and who this program is to them. Only [`Redis`](crate::Redis) shows it, without the password.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) is_secure: bool,
-    pub(crate) address: ServiceAddress,
+    pub(crate) servers: Servers,
+    /// The credentials for the server that has the channels.
     pub(crate) login: Option<Login>,
+}
+
+/// Where the server is.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Servers {
+    /// Here.
+    One(ServiceAddress),
+    /// Where these Sentinels, one at least, say that the master with this name is.
+    Sentinels { addresses: Vec<ServiceAddress>, master: String },
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -29,13 +42,28 @@ pub(crate) struct Login {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRedisUrl(Cow<'static, str>);
 
+/// What the beginning of a URL says.
+#[derive(Clone, Copy)]
+struct Scheme {
+    name: &'static str,
+    is_secure: bool,
+    has_sentinels: bool,
+}
+
+const SCHEMES: [Scheme; 4] = [
+    Scheme { name: "redis://", is_secure: false, has_sentinels: false },
+    Scheme { name: "rediss://", is_secure: true, has_sentinels: false },
+    Scheme { name: "redis+sentinel://", is_secure: false, has_sentinels: true },
+    Scheme { name: "rediss+sentinel://", is_secure: true, has_sentinels: true },
+];
+
 impl Target {
     pub(crate) fn parse(url: &str) -> Result<Self, InvalidRedisUrl> {
         let url = url.trim_end();
-        let (is_secure, rest) = split_scheme(url.trim_start())?;
+        let (scheme, rest) = split_scheme(url.trim_start())?;
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let (login, server) = match authority.rsplit_once('@') {
-            Some((login, server)) => (Some(Login::parse(login)?), server),
+        let (login, hosts) = match authority.rsplit_once('@') {
+            Some((login, hosts)) => (Some(Login::parse(login)?), hosts),
             None if path.contains('@') => {
                 return Err(InvalidRedisUrl::new(
                     "\"/\", \"?\" or \"#\" in the user name or password; expected \"%2F\", \"%3F\" or \"%23\"",
@@ -43,11 +71,21 @@ impl Target {
             }
             None => (None, authority),
         };
-        check_path(path)?;
+        if path.contains(['?', '#']) {
+            return Err(InvalidRedisUrl::new(
+                "\"?\" or \"#\" after the host; expected no parameters: settings are methods of `Redis`",
+            ));
+        }
         let end = url.len() - path.len();
-        let address = ServiceAddress::parse_part(url, end - server.len()..end, DEFAULT_PORT)
-            .map_err(|error| InvalidRedisUrl(error.to_string().into()))?;
-        Ok(Self { is_secure, address, login })
+        let hosts = end - hosts.len()..end;
+        let servers = if scheme.has_sentinels {
+            let master = parse_master(path)?;
+            Servers::Sentinels { addresses: parse_sentinels(url, hosts)?, master }
+        } else {
+            check_path(path)?;
+            Servers::One(parse_server(url, hosts)?)
+        };
+        Ok(Self { is_secure: scheme.is_secure, servers, login })
     }
 }
 
@@ -70,21 +108,63 @@ impl Login {
     }
 }
 
-/// Returns whether the scheme is that of TLS, and what follows it.
-fn split_scheme(url: &str) -> Result<(bool, &str), InvalidRedisUrl> {
-    for (scheme, is_secure) in [("redis://", false), ("rediss://", true)] {
-        if let Some((start, rest)) = url.split_at_checked(scheme.len())
-            && start.eq_ignore_ascii_case(scheme)
+/// Returns the scheme, and what follows it.
+fn split_scheme(url: &str) -> Result<(Scheme, &str), InvalidRedisUrl> {
+    for scheme in SCHEMES {
+        if let Some((start, rest)) = url.split_at_checked(scheme.name.len())
+            && start.eq_ignore_ascii_case(scheme.name)
         {
-            if is_secure && !cfg!(feature = "tls") {
+            if scheme.is_secure && !cfg!(feature = "tls") {
                 return Err(InvalidRedisUrl::new(
-                    "\"rediss://\" needs the feature `tls` of prism-rooms-redis",
+                    "a scheme with \"rediss\" needs the feature `tls` of prism-rooms-redis",
                 ));
             }
-            return Ok((is_secure, rest));
+            return Ok((scheme, rest));
         }
     }
-    Err(InvalidRedisUrl::new("expected \"redis://\" or \"rediss://\" at the start"))
+    Err(InvalidRedisUrl::new(
+        "expected \"redis://\" or \"rediss://\" at the start, or \"redis+sentinel://\" or \"rediss+sentinel://\"",
+    ))
+}
+
+/// Parses the host and the port that are at `part` of a URL.
+fn parse_server(url: &str, part: Range<usize>) -> Result<ServiceAddress, InvalidRedisUrl> {
+    if url[part.clone()].contains(',') {
+        return Err(InvalidRedisUrl::new(
+            "several hosts; expected one, or \"redis+sentinel://\" and those of Sentinels",
+        ));
+    }
+    Ok(ServiceAddress::parse_part(url, part, DEFAULT_PORT)?)
+}
+
+/// Parses the hosts and ports that are at `part` of a URL, with commas in between.
+fn parse_sentinels(url: &str, part: Range<usize>) -> Result<Vec<ServiceAddress>, InvalidRedisUrl> {
+    let mut start = part.start;
+    let addresses = url[part].split(',').map(|host| {
+        let part = start..start + host.len();
+        start = part.end + 1;
+        Ok(ServiceAddress::parse_part(url, part, SENTINEL_PORT)?)
+    });
+    addresses.collect()
+}
+
+/// Parses a path that is the name of a master.
+fn parse_master(path: &str) -> Result<String, InvalidRedisUrl> {
+    match path.strip_prefix('/') {
+        None | Some("") => Err(InvalidRedisUrl::new(
+            "the master has no name; expected \"/\" and the name that the Sentinels know, after the hosts",
+        )),
+        Some(name) if name.contains('/') => Err(InvalidRedisUrl::new(
+            "\"/\" after the name of the master; expected no database, because channels belong to none, and \"%2F\" in \
+             a name",
+        )),
+        Some(name) => match percent_decode(name) {
+            Ok(name) => Ok(name.into_owned()),
+            Err(_) => Err(InvalidRedisUrl::new(
+                "invalid escape in the name of the master; expected \"%25\" for \"%\", and UTF-8",
+            )),
+        },
+    }
 }
 
 /// A path is the number of a database, of which publish and subscribe know nothing: programs that differ in that alone
@@ -92,9 +172,6 @@ fn split_scheme(url: &str) -> Result<(bool, &str), InvalidRedisUrl> {
 fn check_path(path: &str) -> Result<(), InvalidRedisUrl> {
     match path {
         "" | "/" | "/0" => Ok(()),
-        _ if path.contains(['?', '#']) => Err(InvalidRedisUrl::new(
-            "\"?\" or \"#\" after the host; expected no parameters: settings are methods of `Redis`",
-        )),
         _ => Err(InvalidRedisUrl::new(
             "a database after the host, but channels belong to none; expected no path, and another prefix \
              for each program",
@@ -108,14 +185,27 @@ impl InvalidRedisUrl {
     }
 }
 
+impl From<InvalidUrl> for InvalidRedisUrl {
+    fn from(error: InvalidUrl) -> Self {
+        Self(error.to_string().into())
+    }
+}
+
 /// Without the password.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_secure { "rediss://" } else { "redis://" })?;
+        f.write_str(if self.is_secure { "rediss" } else { "redis" })?;
+        f.write_str(if matches!(self.servers, Servers::One(_)) { "://" } else { "+sentinel://" })?;
         if let Some(login) = &self.login {
             write!(f, "{}@", login.user)?;
         }
-        fmt::Display::fmt(&self.address, f)
+        match &self.servers {
+            Servers::One(address) => fmt::Display::fmt(address, f),
+            Servers::Sentinels { addresses, master } => {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                write!(f, "{}/{master}", addresses.join(","))
+            }
+        }
     }
 }
 
@@ -146,6 +236,12 @@ mod tests {
             ("redis://ann:a@b@host", "redis://ann@host:6379", Some(("ann", "a@b"))),
             ("redis://%C3%A9:%2F%40@host", "redis://\u{e9}@host:6379", Some(("\u{e9}", "/@"))),
             ("redis://ann:@host", "redis://ann@host:6379", Some(("ann", ""))),
+            ("redis+sentinel://a,[::1]:7/b", "redis+sentinel://a:26379,[::1]:7/b", None),
+            (
+                "Redis+Sentinel://:,@a/%2F%C3%A9",
+                "redis+sentinel://default@a:26379//\u{e9}",
+                Some(("default", ",")),
+            ),
         ] {
             let target = parse(url).unwrap();
             assert_eq!(target.to_string(), shown);
@@ -159,6 +255,9 @@ mod tests {
     #[test]
     fn rediss_stands_for_tls() {
         assert!(parse("rediss://host").unwrap().is_secure);
+        let sentinels = parse("rediss+sentinel://host/cache").unwrap();
+        assert!(sentinels.is_secure);
+        assert_eq!(sentinels.to_string(), "rediss+sentinel://host:26379/cache");
     }
 
     #[cfg(not(feature = "tls"))]
@@ -183,6 +282,18 @@ mod tests {
             (" redis://:sec@ho st", "' ' (U+0020) at character 17 is not allowed in a host"),
             ("redis://host/3", "expected no path, and another prefix"),
             ("redis://host?protocol=resp3", "expected no parameters"),
+            ("redis://one,two", "several hosts; expected one, or \"redis+sentinel://\""),
+            ("redis+sentinel://a", "the master has no name"),
+            ("redis+sentinel://a/", "the master has no name"),
+            ("redis+sentinel://a/b/0", "expected no database"),
+            ("redis+sentinel://a/b?db=0", "expected no parameters"),
+            ("redis+sentinel://a/%ff", "invalid escape in the name of the master"),
+            ("redis+sentinel://:secret@/b", "the host is missing"),
+            ("redis+sentinel://a,,c/b", "the host is missing"),
+            (
+                "redis+sentinel://:sec@a,b b/c",
+                "' ' (U+0020) at character 26 is not allowed in a host",
+            ),
         ] {
             let error = parse(url).err().expect(url);
             assert!(error.starts_with("invalid Redis URL: "), "{error}");

@@ -1,5 +1,6 @@
 //! Servers in memory, on virtual time. (The crate `prism-tests` has the scenarios over real servers.)
 
+mod sentinels;
 mod server;
 mod strange_servers;
 mod turns;

@@ -32,14 +32,23 @@ pub(crate) struct Server {
 type Subscription = (String, Sender<Vec<u8>>);
 
 impl Server {
-    /// Starts a server. Where `strange` returns something for the words of a command, that is the reply.
+    /// Starts a server at [`ADDRESS`]. Where `strange` returns something for the words of a command, that is the reply.
     pub(crate) fn start(
         sim: &Sim,
         strange: impl Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) {
+        Self::start_at(sim, ADDRESS, strange);
+    }
+
+    /// Starts a server at another address.
+    pub(crate) fn start_at(
+        sim: &Sim,
+        address: SocketAddr,
+        strange: impl Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) {
         let server =
             Self { sim: sim.clone(), strange: Arc::new(strange), subscriptions: Arc::default() };
-        let listener = sim.listener(&[ADDRESS]);
+        let listener = sim.listener(&[address]);
         sim.spawn(async move {
             loop {
                 let stream = listener.accept().await.stream;

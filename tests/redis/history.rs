@@ -161,7 +161,7 @@ pub(crate) async fn what_is_not_kept_any_more_is_reported<N: Net>(program: PathB
 }
 
 /// Checks that clients learn that what was kept is not to be trusted, and that all goes on.
-async fn is_broken<N: Net>(node: &Node, client: &Socket, last: &Position) {
+pub(crate) async fn is_broken<N: Net>(node: &Node, client: &Socket, last: &Position) {
     assert_eq!(close_code(client).await, CloseCode::SERVICE_RESTART);
     let (client, told, messages) = node.join::<N>(Some(last)).await;
     assert_eq!((told.split(' ').next(), messages.len()), (Some("broken"), 0));

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the suite uses more of it")]
 #[path = "../suite/support/authority.rs"]
 mod authority;
+mod failovers;
 mod history;
 mod logins;
 mod messages;
@@ -52,6 +53,10 @@ fn run(kind: Kind, scenario: impl FnOnce(PathBuf)) {
 }
 
 scenarios! {
+    failovers:
+        all_goes_on_at_the_replica
+        a_master_that_stalls_is_left
+        sentinels_may_have_users_of_their_own;
     history:
         a_client_that_comes_back_gets_what_it_has_missed
         what_is_not_kept_any_more_is_reported
@@ -86,6 +91,6 @@ scenarios! {
 }
 
 // The Valkey that `.ci/install` installs has no TLS.
-scenarios! { @on tokio_tls tokio Redis tls: messages_are_encrypted; }
-scenarios! { @on smol_tls smol Redis tls: messages_are_encrypted; }
-scenarios! { @on async_std_tls async_std Redis tls: messages_are_encrypted; }
+scenarios! { @on tokio_tls tokio Redis tls: messages_are_encrypted; failovers: sentinels_and_servers_use_tls; }
+scenarios! { @on smol_tls smol Redis tls: messages_are_encrypted; failovers: sentinels_and_servers_use_tls; }
+scenarios! { @on async_std_tls async_std Redis tls: messages_are_encrypted; failovers: sentinels_and_servers_use_tls; }

@@ -10,23 +10,20 @@ use crate::{
     node::{Net, Node, next, redis_at},
 };
 
+/// Returns the arguments with which a server has a certificate, with spaces in between.
+pub(crate) fn arguments(authority: &Authority) -> String {
+    let (certificate, key) = authority.save("redis", &authority.issue("127.0.0.1"));
+    let [certificate, key, ca] =
+        [certificate, key, authority.file()].map(|path| path.display().to_string());
+    format!(
+        "--tls-cert-file {certificate} --tls-key-file {key} --tls-ca-cert-file {ca} --tls-auth-clients no"
+    )
+}
+
 pub(crate) async fn messages_are_encrypted<N: Net>(program: PathBuf) {
     let authority = Authority::new();
-    let (certificate, key) = authority.save("redis", &authority.issue("127.0.0.1"));
-    let ca = authority.file();
-    let [certificate, key, ca_file] =
-        [&certificate, &key, &ca].map(|path| path.to_str().expect("a path"));
-    let arguments = [
-        "--tls-cert-file",
-        certificate,
-        "--tls-key-file",
-        key,
-        "--tls-ca-cert-file",
-        ca_file,
-        "--tls-auth-clients",
-        "no",
-    ];
-    let redis = RedisServer::start(program, &arguments);
+    let (arguments, ca) = (arguments(&authority), authority.file());
+    let redis = RedisServer::start(program, &arguments.split(' ').collect::<Vec<_>>());
     let url = redis.tls_url();
     let trusting = || {
         let tls = TlsClient::trusting_pem_file(&ca).expect("an authority");
