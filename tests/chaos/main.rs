@@ -35,7 +35,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    node_killed node_paused redis_paused redis_killed listeners_killed listener_too_slow stalled_up stalled_down
+    node_killed node_paused redis_paused redis_killed failover listeners_killed listener_too_slow stalled_up stalled_down
 }
 
 #[tokio::main]

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use prism_tests::{
     proxy::{Direction, Fault, Script},
     redis_server::RedisServer,
+    sentinels::Sentinels,
 };
 use rustix::process::Signal;
 use tokio::time::sleep;
@@ -105,6 +106,35 @@ pub(crate) async fn redis_killed(name: &str, program: PathBuf) {
         sleep(SECOND).await;
     }
     world.finish(name, &measured.join("; ")).await;
+}
+
+/// The master is killed, and Sentinels promote its replica.
+pub(crate) async fn failover(name: &str, program: PathBuf) {
+    let master = RedisServer::start(program.clone(), &[]);
+    let sentinels = Sentinels::watch(&program, &master);
+    let url = sentinels.url();
+    let mut world = World::start_at(master, [&url, &url, &url], SMALL).await;
+    let killed = now();
+    world.redis.kill();
+    world.all_report("disconnected", killed, SECOND + SPARE);
+    let mut promoted = killed; // it was not promoted before this
+    loop {
+        let asked = now();
+        if sentinels.replica.role() == "master" {
+            break;
+        }
+        promoted = asked;
+        assert!(promoted - killed < 30 * SECOND, "the replica is not promoted");
+        sleep(SECOND / 50).await;
+    }
+    let connected = world.all_report("connected", promoted, RECOVERY);
+    let back = world.all_rooms_are_back(RECOVERY - connected).await;
+    world.all_show_all(promoted, RECOVERY);
+    let measured = format!(
+        "promoted after {:.1?}; connected {connected:.1?} later, rooms back {back:.1?} after that",
+        promoted - killed
+    );
+    world.finish(name, &measured).await;
 }
 
 pub(crate) async fn listeners_killed(name: &str, program: PathBuf) {

@@ -56,12 +56,18 @@ impl World {
         size: usize,
     ) -> Self {
         let proxy = script.map(|script| Proxy::in_front_of(redis.address(), script));
-        let mut nodes = Vec::new();
-        for runtime in RUNTIMES {
-            let proxy = proxy.as_ref().filter(|_| nodes.len() + 1 == RUNTIMES.len());
-            let url = proxy.map(|proxy| format!("redis://{}", proxy.address()));
-            nodes.push(NodeProcess::start(runtime, &url.unwrap_or_else(|| redis.url(""))));
-        }
+        let url = redis.url("");
+        let last_url = proxy.as_ref().map(|proxy| format!("redis://{}", proxy.address()));
+        let last_url = last_url.unwrap_or_else(|| url.clone());
+        let world = Self::start_at(redis, [&url, &url, &last_url], size).await;
+        Self { _proxy: proxy, ..world }
+    }
+
+    /// Starts the nodes, which reach the server by these URLs.
+    pub(crate) async fn start_at(redis: RedisServer, urls: [&str; 3], size: usize) -> Self {
+        let nodes = RUNTIMES.into_iter().zip(urls);
+        let mut nodes: Vec<_> =
+            nodes.map(|(runtime, url)| NodeProcess::start(runtime, url)).collect();
         let ids: Vec<_> = nodes.iter().map(|node| node.id.clone()).collect();
         for (node, id) in nodes.iter_mut().zip(&ids) {
             for other in ids.iter().filter(|other| *other != id) {
@@ -83,7 +89,7 @@ impl World {
             undisturbed: all.clone(),
             alive: all,
             disturbed,
-            _proxy: proxy,
+            _proxy: None,
         }
     }
 
