@@ -54,7 +54,7 @@ const MAX_TEXT_LEN: usize = 4000;
 const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
 /// How many messages of a room are kept, and for how long after the last one.
-const KEEP: Keep = Keep { messages: 1000, age: Duration::from_secs(24 * 60 * 60) };
+const KEEP: Keep = Keep::new(1000, Duration::from_secs(24 * 60 * 60));
 
 /// A client that has this many unsent bytes when there is a message for it is disconnected, and comes back for it. This is an eighth of the default: clients share the
 /// bytes of a long message, but each client that does not read has its own copy of the short ones.

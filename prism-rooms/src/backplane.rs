@@ -129,8 +129,9 @@ impl Session {
     /// Waits for commands, and returns them in their order: at least one. Cancel-safe.
     ///
     /// There are never more than 256 [`Publish`](Command::Publish) commands, or 256 KiB of them, that are not
-    /// [done](Self::done), unless one is larger. A message for several rooms is one for each. Subscriptions are not limited:
-    /// a new session has one for each 512 rooms, at once.
+    /// [done](Self::done), unless one is larger. A message for several rooms is one for each. At most 1,024
+    /// [`Append`](Command::Append) commands, or 4 MiB of them, and 16 [`Read`](Command::Read) commands have no reply yet.
+    /// Subscriptions are not limited: a new session has one for each 512 rooms, at once.
     pub async fn next(&self) -> Vec<Command> {
         loop {
             let commands = mem::take(&mut *self.commands.lock());

@@ -47,7 +47,7 @@ use self::{
 /// use std::time::Duration;
 /// use prism_rooms::{History, Joined, Keep};
 ///
-/// let keep = Keep { messages: 1000, age: Duration::from_secs(600) };
+/// let keep = Keep::new(1000, Duration::from_secs(600));
 /// // As clients see them: first the position, then the message.
 /// let history = History::on(&cluster, keep, |position, message| {
 ///     format!("{position} {}", message.as_text().unwrap_or_default())
@@ -82,13 +82,16 @@ impl History {
     /// it delays what other nodes send. If it panics, clients are told that they may have missed something.
     ///
     /// # Errors
-    /// If the backplane keeps no messages, or if the cluster has a history already.
+    /// If the backplane keeps no messages, if `keep` is for none, or if the cluster has a history already.
     pub fn on<M: Outgoing>(
         cluster: &Cluster,
         keep: Keep,
         format: impl Fn(&Position, Message<'_>) -> M + Send + Sync + 'static,
     ) -> Result<Self, HistoryError> {
         let hub = cluster.history().ok_or(HistoryError::NotKept)?;
+        if keep.messages == 0 {
+            return Err(HistoryError::KeepsNothing);
+        }
         let format =
             move |position: &Position, message: Message<'_>| format(position, message).prepare();
         hub.set_up(keep, Arc::new(format))?;

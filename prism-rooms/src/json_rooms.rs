@@ -95,7 +95,7 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// use prism_rooms::{Authorize, Cluster, JsonRooms, Keep, Presence};
 ///
 /// async fn run(cluster: &Cluster, members: impl Authorize) -> Result<(), Box<dyn Error>> {
-///     let keep = Keep { messages: 1000, age: Duration::from_secs(24 * 60 * 60) };
+///     let keep = Keep::new(1000, Duration::from_secs(24 * 60 * 60));
 ///     let presence = Presence::on(cluster, "members");
 ///     let handler = JsonRooms::with_history(cluster, keep, presence, members)?
 ///         .kept_rooms(|room| !room.starts_with("cursors:")); // by default, all are kept

@@ -222,13 +222,15 @@ impl Backplane for Forgetful {
 #[test]
 fn a_history_needs_a_backplane_that_keeps_messages_and_is_there_once() {
     let (sim, broker) = (Sim::new(), MemoryBroker::new());
-    let keep = Keep { messages: 10, age: SECOND };
-    let on = |cluster: &Cluster| History::on(cluster, keep, |_, message| message.into_owned());
+    let on = |cluster: &Cluster, messages| {
+        History::on(cluster, Keep::new(messages, SECOND), |_, message| message.into_owned())
+    };
     let forgetful = Cluster::new(sim.clone(), Forgetful(broker.backplane()));
-    assert_eq!(on(&forgetful).err(), Some(HistoryError::NotKept));
+    assert_eq!(on(&forgetful, 10).err(), Some(HistoryError::NotKept));
     let cluster = Cluster::new(sim, broker.backplane());
-    let _history = on(&cluster).unwrap();
-    assert_eq!(on(&cluster).err(), Some(HistoryError::Exists));
+    assert_eq!(on(&cluster, 0).err(), Some(HistoryError::KeepsNothing));
+    let _history = on(&cluster, 10).unwrap();
+    assert_eq!(on(&cluster, 10).err(), Some(HistoryError::Exists));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl World {
         let nodes = (0..nodes).map(|number| {
             let backplane = broker.backplane();
             let cluster = Cluster::new(sim.clone(), backplane.clone());
-            let keep = Keep { messages: keep, age: 600 * SECOND };
+            let keep = Keep::new(keep, 600 * SECOND);
             let history = History::on(&cluster, keep, |position, message| {
                 format!("{position} {}", message.as_text().unwrap())
             });

@@ -28,7 +28,7 @@ impl Node {
     ) -> Self {
         let backplane = broker.backplane();
         let cluster = Cluster::new(Tokio, backplane.clone());
-        let keep = Keep { messages, age: Duration::from_secs(600) };
+        let keep = Keep::new(messages, Duration::from_secs(600));
         let presence = Presence::on(&cluster, "members");
         let handler = JsonRooms::with_history(&cluster, keep, presence, Doorkeeper);
         let handler = Arc::new(set_up(handler.expect("the broker keeps messages")));
@@ -242,7 +242,7 @@ async fn the_application_appends_as_well() {
 #[tokio::test(start_paused = true)]
 async fn a_cluster_has_one_history() {
     let cluster = Cluster::new(Tokio, MemoryBroker::new().backplane());
-    let keep = Keep { messages: 1, age: Duration::ZERO };
+    let keep = Keep::new(1, Duration::ZERO);
     let handler = || JsonRooms::with_history(&cluster, keep, Presence::new(Tokio), Doorkeeper);
     let first = handler();
     assert!(first.is_ok());

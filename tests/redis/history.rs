@@ -51,7 +51,7 @@ impl Node {
 
     pub(crate) async fn start_on<N: Net>(redis: Redis<N>, messages: u32) -> Self {
         let cluster = Cluster::new(N::default(), redis);
-        let keep = Keep { messages, age: Duration::from_secs(60) };
+        let keep = Keep::new(messages, Duration::from_secs(60));
         let history = History::on(&cluster, keep, |position, message| {
             format!("{position} {}", message.as_text().expect("text"))
         });

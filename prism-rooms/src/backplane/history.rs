@@ -7,13 +7,22 @@ use bytes::Bytes;
 use super::ticket::Ticket;
 use crate::history::position::Position;
 
-/// How much is kept of each room.
+/// How much is kept of each room. All nodes of a cluster should keep the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Keep {
-    /// How many messages are kept, at least. A backplane may keep a few more. At most 1 MiB each.
+    /// How many messages are kept, at least: 1 or more. A backplane may keep a few more. A message has at most 1 MiB.
     pub messages: u32,
     /// How long all of them are kept after the last one, at least. It counts as one second at least.
     pub age: Duration,
+}
+
+impl Keep {
+    /// Keeps at least so many messages of each room, for at least so long after the last one.
+    #[must_use]
+    pub const fn new(messages: u32, age: Duration) -> Self {
+        Self { messages, age }
+    }
 }
 
 /// Keep a message, and publish it, in one atomic step. Part of a [`Command`](crate::Command).

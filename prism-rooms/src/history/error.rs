@@ -15,6 +15,8 @@ pub enum HistoryError {
     NotKept,
     /// The cluster has a history already. It can be cloned.
     Exists,
+    /// [`Keep::messages`](crate::Keep::messages) is 0.
+    KeepsNothing,
 }
 
 /// The reason why [`History::append`](crate::History::append) does not know a message to be kept.
@@ -59,6 +61,7 @@ impl fmt::Display for HistoryError {
                 "the cluster's backplane keeps no messages; expected one that does, such as Redis"
             }
             Self::Exists => "the cluster has a history already; expected a clone of it",
+            Self::KeepsNothing => "the history keeps 0 messages of a room; expected at least 1",
         })
     }
 }
