@@ -164,8 +164,9 @@ impl Session {
         self.report(SessionEvent::Replied(ticket, Reply::Page(page)));
     }
 
-    /// Reports that an [`Append`](Command::Append) or a [`Read`](Command::Read) was refused, and why. It must not have had an
-    /// effect.
+    /// Reports that a [`Publish`](Command::Publish), an [`Append`](Command::Append) or a [`Read`](Command::Read) was refused,
+    /// and why. It must not have had an effect, and is not tried again. To report a message that was not published, prefer
+    /// to end the session, unless the reason concerns that message alone: it may be too large for the broker.
     pub fn refused(&self, ticket: Ticket, reason: impl Into<String>) {
         self.report(SessionEvent::Replied(ticket, Reply::Refused(reason.into())));
     }

@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use prism_rooms::{Backplane, Cluster, ClusterEvent, MemoryBroker, Session, SessionFuture};
+use prism_rooms::{
+    Backplane, Cluster, ClusterEvent, Command, MemoryBroker, Session, SessionFuture,
+};
 use prism_test::Sim;
 
 use crate::cluster::World;
@@ -95,6 +97,52 @@ fn panics_of_a_backplane_end_a_session_but_not_the_node() {
         assert_eq!(attempts.load(Ordering::Relaxed), 7);
         cluster.leave().await;
         assert_eq!(events.recv().await, None);
+    });
+}
+
+/// Connects a node to itself, and refuses messages of more than 1,000 bytes.
+struct Narrow;
+
+impl Backplane for Narrow {
+    fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
+        Box::pin(async move {
+            session.connected();
+            loop {
+                for command in session.next().await {
+                    match command {
+                        Command::Subscribe { ticket, .. } => session.done(ticket),
+                        Command::Publish { payload, ticket, .. } if payload.len() > 1000 => {
+                            session.refused(ticket, "it is too large");
+                        }
+                        Command::Publish { payload, ticket, .. } => {
+                            session.received(payload);
+                            session.done(ticket);
+                        }
+                        command => panic!("{command:?}"),
+                    }
+                }
+            }
+        })
+    }
+}
+
+#[test]
+fn a_message_that_the_backplane_refuses_is_reported_and_no_other() {
+    let sim = Sim::new();
+    let cluster = Cluster::new(sim.clone(), Narrow);
+    let events = cluster.events();
+    sim.run(async {
+        assert_eq!(events.recv().await, Some(ClusterEvent::Connected));
+        for len in [10, 2000, 20] {
+            cluster.rooms().to("tea").and("milk").send("x".repeat(len));
+        }
+        let reason = "it is too large".to_owned();
+        assert_eq!(events.recv().await, Some(ClusterEvent::PublishRefused { reason }));
+        sim.settle().await;
+        let counts = cluster.counts();
+        assert_eq!((counts.published, counts.unpublished), (2, 1));
+        cluster.leave().await;
+        assert_eq!(events.recv().await, None, "one event for both rooms, and the session goes on");
     });
 }
 

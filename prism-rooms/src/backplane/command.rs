@@ -31,7 +31,8 @@ pub enum Command {
         channel: Channel,
         /// Opaque bytes, a little over 1 MiB at most.
         payload: Bytes,
-        /// What to pass to [`Session::done`](crate::Session::done) once the payload is published.
+        /// What to pass to [`Session::done`](crate::Session::done) once the payload is published, or to
+        /// [`Session::refused`](crate::Session::refused) if it cannot be.
         ticket: Ticket,
     },
     /// Keep a message of a room. Only for backplanes that [keep messages](crate::Backplane::keeps_history).

@@ -22,6 +22,12 @@ pub enum ClusterEvent {
         /// What happened, for a log.
         reason: String,
     },
+    /// The backplane refuses a message of this node, such as one that is too large for it. Other nodes miss the message,
+    /// and [are told so](Self::Gap).
+    PublishRefused {
+        /// What is wrong with the message, for a log.
+        reason: String,
+    },
     /// Another node is there.
     NodeJoined {
         /// The ID of the node.
@@ -77,7 +83,8 @@ pub struct ClusterCounts {
     pub nodes: usize,
     /// How many messages of this node the backplane has accepted.
     pub published: u64,
-    /// How many messages of this node were not published: they had waited for too long, or exceeded a limit.
+    /// How many messages of this node were not published: they had waited for too long, or exceeded a limit, perhaps one
+    /// of the backplane.
     pub unpublished: u64,
     /// How many messages of other nodes have arrived and were passed on to members.
     pub received: u64,

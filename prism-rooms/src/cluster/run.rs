@@ -13,11 +13,16 @@ use prism_driver::{Connection, Deferring, Runtime, contain, hold_wakeups};
 
 use super::{
     core::{Core, Question},
+    event::ClusterEvent,
     served::Served,
     shared::Shared,
 };
 use crate::{
-    backplane::{Backplane, Session, SessionEvent},
+    backplane::{
+        Backplane, Session, SessionEvent,
+        command::{Ticket, TicketKind},
+        history::Reply,
+    },
     history::{record::is_published, task::HistoryTask},
     rooms::{deliver::deliver, membership::Membership},
 };
@@ -160,6 +165,14 @@ impl<R: Runtime> ClusterTask<R> {
             match event {
                 SessionEvent::Done(ticket) => {
                     self.core.handle_done(ticket, &mut self.shared.outbox.lock(), now);
+                }
+                SessionEvent::Replied(
+                    Ticket(TicketKind::Publish(number)),
+                    Reply::Refused(reason),
+                ) => {
+                    if self.shared.outbox.lock().refuse(number) {
+                        self.shared.report(&ClusterEvent::PublishRefused { reason });
+                    }
                 }
                 SessionEvent::Replied(ticket, reply) => self.history.handle_reply(ticket, reply),
                 SessionEvent::Received(payload) => self.receive(&payload, now),

@@ -12,7 +12,7 @@
 //! is seconds old helps nobody, and memory is bounded. Each drop leaves a hole in the sequence of its rooms, which the
 //! other nodes report. Heartbeats are not dropped, and have a place in the order: they say what was sent before.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 mod contents;
 
@@ -72,6 +72,8 @@ struct Entry {
     /// How many copies the session has been given, and how many of those it has not confirmed.
     given: usize,
     unconfirmed: usize,
+    /// Whether the backplane has refused a copy.
+    is_refused: bool,
 }
 
 /// A copy of an envelope to publish. It is encoded later, when the outbox is no longer locked.
@@ -216,8 +218,7 @@ impl Outbox {
         if self.is_closed {
             return; // whatever it is, others would take it for a sign of life
         }
-        let (size, body) = (body.size(), Arc::new(body));
-        let entry = Entry { number, pushed: now, size, body, given: 0, unconfirmed: 0 };
+        let entry = Entry::new(number, body, now);
         self.bytes += entry.size;
         if entry.body.is_presence() {
             self.presence += 1;
@@ -274,8 +275,18 @@ impl Outbox {
         {
             self.in_flight -= 1;
             self.removed(&first);
-            self.published += u64::from(first.body.is_broadcast());
+            let count = if first.is_refused { &mut self.missed } else { &mut self.published };
+            *count += u64::from(first.body.is_broadcast());
         }
+    }
+
+    /// Records that the backplane has refused a copy of the envelope with this number. Returns whether that is news.
+    pub(crate) fn refuse(&mut self, number: u64) -> bool {
+        let found = self.entries.binary_search_by_key(&number, |entry| entry.number);
+        let entry = found.ok().and_then(|index| self.entries.get_mut(index));
+        let is_news = entry.is_some_and(|entry| !mem::replace(&mut entry.is_refused, true));
+        self.confirm(number);
+        is_news
     }
 
     /// Records that the session has ended: broadcasts that it has not confirmed wait again. The rest is outdated.
@@ -351,6 +362,11 @@ impl Outbox {
 }
 
 impl Entry {
+    fn new(number: u64, body: Contents, pushed: Duration) -> Self {
+        let (size, body) = (body.size(), Arc::new(body));
+        Self { number, pushed, body, size, given: 0, unconfirmed: 0, is_refused: false }
+    }
+
     /// Returns whether the session has been given all copies.
     fn is_given(&self) -> bool {
         self.given >= self.body.copies()

@@ -67,6 +67,20 @@ fn a_message_for_several_rooms_has_a_copy_for_each_and_is_confirmed_with_the_las
 }
 
 #[test]
+fn a_message_that_the_backplane_refuses_is_news_once_and_counts_as_missed() {
+    let mut outbox = Outbox::new(node_id(1));
+    outbox.push_to_rooms(&["tea", "milk"], Vec::new(), message(1), NOW);
+    push(&mut outbox, 1, 1);
+    let numbers = take(&mut outbox, NOW);
+    assert!(outbox.refuse(numbers[0]));
+    assert!(!outbox.refuse(numbers[1]), "the copy for the other room");
+    assert!(!outbox.refuse(numbers[1]), "it is gone");
+    outbox.confirm(numbers[2]);
+    assert!(outbox.is_empty());
+    assert_eq!((outbox.published(), outbox.missed()), (1, 1));
+}
+
+#[test]
 fn a_session_has_a_limited_number_of_messages_at_a_time() {
     let mut outbox = Outbox::new(node_id(1));
     push(&mut outbox, WINDOW + 2, 1);
