@@ -69,8 +69,11 @@ pub use client::reconnect::{
     Reconnect, backoff::Backoff, ended::Ended, handle::ReconnectHandle, hooks::Retry,
 };
 pub use client::redirects::InvalidRedirect;
-#[doc(hidden)] // for prism-rooms-redis
-pub use client::service::ServiceAddress;
+#[doc(hidden)] // for prism-rooms-redis and prism-rooms-nats
+pub use client::service::{
+    ServiceAddress,
+    connection::{ServiceConnection, ServiceDecoder, ServiceError},
+};
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;

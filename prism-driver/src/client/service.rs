@@ -17,6 +17,8 @@ use crate::{
     tls::{client::TlsClient, whole_flush::WholeFlush},
 };
 
+pub(crate) mod connection;
+
 /// The host and the port of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAddress(ServerAddress);
