@@ -51,20 +51,10 @@ impl Kind {
     /// If there is none, and the environment has `PRISM_TESTS_ALL`.
     #[must_use]
     pub fn find(self) -> Option<PathBuf> {
-        let name = match self {
+        find_program(match self {
             Self::Redis => "redis-server",
             Self::Valkey => "valkey-server",
-        };
-        let path = env::var_os("PATH").unwrap_or_default();
-        let program = env::current_exe().expect("the path of this program");
-        let installed = program.ancestors().map(|folder| folder.join("ci"));
-        let found = env::split_paths(&path).chain(installed).map(|folder| folder.join(name));
-        let found = found.into_iter().find(|program| program.is_file());
-        if found.is_none() {
-            assert!(env::var_os("PRISM_TESTS_ALL").is_none(), "{name} is missing: see .ci/install");
-            eprintln!("NOT TESTED: {name} is missing");
-        }
-        found
+        })
     }
 }
 
@@ -251,7 +241,7 @@ pub(crate) fn command_at<W: AsRef<OsStr>>(address: SocketAddr, words: &[W]) -> S
 pub(crate) fn create_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Relaxed);
-    let folder = env::temp_dir().join(format!("prism-redis-{}-{number}", process::id()));
+    let folder = env::temp_dir().join(format!("prism-broker-{}-{number}", process::id()));
     fs::create_dir(&folder).expect("a folder of its own");
     folder
 }
@@ -275,6 +265,20 @@ fn read_reply(stream: &mut impl BufRead, reply: &mut String) {
             reply.push('\n');
         }
     }
+}
+
+/// Returns a program that `.ci/install` installs. If it is missing, says so.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let program = env::current_exe().expect("the path of this program");
+    let installed = program.ancestors().map(|folder| folder.join("ci"));
+    let found = env::split_paths(&path).chain(installed).map(|folder| folder.join(name));
+    let found = found.into_iter().find(|program| program.is_file());
+    if found.is_none() {
+        assert!(env::var_os("PRISM_TESTS_ALL").is_none(), "{name} is missing: see .ci/install");
+        eprintln!("NOT TESTED: {name} is missing");
+    }
+    found
 }
 
 pub(crate) fn free_port() -> u16 {

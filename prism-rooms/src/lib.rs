@@ -173,7 +173,8 @@
 //! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several:
 //! each process is a node, and a message reaches the members at all nodes. [`Presence::on`] shows the people at all nodes.
 //! Nodes exchange messages over a [`Backplane`], such as
-//! [Redis](https://github.com/prism-rs/prism/tree/main/prism-rooms-redis). The guides to [clusters](docs::cluster) and to
+//! [Redis](https://github.com/prism-rs/prism/tree/main/prism-rooms-redis) or
+//! [NATS](https://github.com/prism-rs/prism/tree/main/prism-rooms-nats). The guides to [clusters](docs::cluster) and to
 //! [presence in them](docs::cluster_presence) say what you can rely on when it fails.
 //!
 //! # Clients that come back

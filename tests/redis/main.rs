@@ -6,12 +6,14 @@
 #[allow(dead_code, reason = "the suite uses more of it")]
 #[path = "../suite/support/authority.rs"]
 mod authority;
+mod engine;
 mod failovers;
 mod history;
 mod logins;
 mod messages;
 mod node;
 mod outages;
+mod restarts;
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
 mod tls;
@@ -85,7 +87,8 @@ scenarios! {
     outages:
         a_replica_is_no_backplane
         a_server_that_becomes_a_replica_is_left
-        thousands_of_rooms_are_subscribed_to_again
+        thousands_of_rooms_are_subscribed_to_again;
+    restarts:
         a_server_that_restarts_empty_is_used_again
         a_server_that_stalls_is_noticed;
 }

@@ -6,12 +6,14 @@ use std::{
 };
 
 use prism_rooms::ClusterEvent;
-use prism_tests::redis_server::RedisServer;
 
-use crate::node::{Net, Node, next, redis_at, two_nodes};
+use crate::{
+    engine,
+    node::{Net, Node, next, two_nodes},
+};
 
 pub(crate) async fn members_of_two_nodes_talk<N: Net>(program: PathBuf) {
-    let (_redis, here, there) = two_nodes::<N>(program).await;
+    let (_broker, here, there) = two_nodes::<N>(program).await;
     let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
     let eve = there.join::<N>("coffee").await;
     ann.send("hello").await.expect("an open connection");
@@ -32,17 +34,17 @@ pub(crate) async fn members_of_two_nodes_talk<N: Net>(program: PathBuf) {
 /// The connection that publishes may be faster than the one that listens. A heartbeat that does not come back would be
 /// followed by another one only after 2 s.
 pub(crate) async fn the_first_heartbeat_comes_back<N: Net>(program: PathBuf) {
-    let redis = RedisServer::start(program, &[]);
+    let broker = engine::start(program);
     for _ in 0..50 {
         let began = Instant::now();
-        Node::on::<N>(&redis).await.connected::<N>().await;
+        Node::on::<N>(&broker).await.connected::<N>().await;
         assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
     }
 }
 
 pub(crate) async fn prefixes_keep_clusters_apart<N: Net>(program: PathBuf) {
-    let redis = RedisServer::start(program, &[]);
-    let backplane = |prefix: &str| redis_at::<N>(&redis.url("")).prefix(prefix);
+    let broker = engine::start(program);
+    let backplane = |prefix: &str| engine::backplane::<N>(&broker, prefix);
     let here = Node::start::<N>(backplane("one")).await;
     let there = Node::start::<N>(backplane("one")).await;
     let other = Node::start::<N>(backplane("two")).await;
@@ -59,7 +61,7 @@ pub(crate) async fn prefixes_keep_clusters_apart<N: Net>(program: PathBuf) {
 }
 
 pub(crate) async fn the_longest_messages_arrive<N: Net>(program: PathBuf) {
-    let (_redis, here, there) = two_nodes::<N>(program).await;
+    let (_broker, here, there) = two_nodes::<N>(program).await;
     let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
     for size in [0, 1, 65_535, 65_536, 1 << 20] {
         let text: String = ('a'..='z').cycle().take(size).collect();
@@ -74,7 +76,7 @@ const MESSAGES: usize = 100_000;
 const BURST: usize = 1_000;
 
 pub(crate) async fn many_messages_arrive_once_and_in_order<N: Net>(program: PathBuf) {
-    let (_redis, here, there) = two_nodes::<N>(program).await;
+    let (_broker, here, there) = two_nodes::<N>(program).await;
     let ben = there.join::<N>("tea").await;
     for burst in 0..MESSAGES / BURST {
         let numbers = burst * BURST..(burst + 1) * BURST;

@@ -7,8 +7,8 @@ use prism_driver::{
     Client, Connection, Deferring, Handler, Message, Network, Options, Server, Socket,
 };
 use prism_rooms::{Backplane, Cluster, ClusterEvent, ClusterEvents, Rooms, RoomsOptions};
-use prism_rooms_redis::Redis;
-use prism_tests::redis_server::RedisServer;
+
+pub(crate) use crate::engine::*;
 
 /// A scenario's runtime.
 pub(crate) trait Net: Network + Default {}
@@ -62,8 +62,8 @@ impl Node {
     }
 
     /// Starts a node on the server, with the default prefix and user.
-    pub(crate) async fn on<N: Net>(redis: &RedisServer) -> Self {
-        Self::start::<N>(redis_at::<N>(&redis.url(""))).await
+    pub(crate) async fn on<N: Net>(broker: &Broker) -> Self {
+        Self::start::<N>(backplane::<N>(broker, "prism")).await
     }
 
     /// Connects a member, and waits until what is sent at other nodes reaches it.
@@ -129,18 +129,13 @@ impl Node {
     }
 }
 
-/// Returns the backplane with a URL.
-pub(crate) fn redis_at<N: Net>(url: &str) -> Redis<N> {
-    Redis::new(N::default(), url).expect("a URL")
-}
-
 /// Starts a server, and two nodes on it that know each other.
-pub(crate) async fn two_nodes<N: Net>(program: PathBuf) -> (RedisServer, Node, Node) {
-    let redis = RedisServer::start(program, &[]);
-    let (here, there) = (Node::on::<N>(&redis).await, Node::on::<N>(&redis).await);
+pub(crate) async fn two_nodes<N: Net>(program: PathBuf) -> (Broker, Node, Node) {
+    let broker = start(program);
+    let (here, there) = (Node::on::<N>(&broker).await, Node::on::<N>(&broker).await);
     here.meet::<N>().await;
     there.meet::<N>().await;
-    (redis, here, there)
+    (broker, here, there)
 }
 
 /// Returns the next message to a member.

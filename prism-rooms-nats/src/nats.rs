@@ -1,0 +1,97 @@
+//! [`Nats`]: a server, as the backplane of a cluster.
+
+use std::fmt;
+
+use prism_driver::Network;
+use prism_rooms::{Backplane, Session, SessionFuture};
+
+use crate::{
+    endpoint::Endpoint,
+    session,
+    subject::{InvalidPrefix, Prefix},
+    url::{InvalidNatsUrl, Target},
+};
+
+/// A NATS server that carries the messages of a [`Cluster`](prism_rooms::Cluster).
+///
+/// The [front page](crate) has an example.
+#[derive(Clone)]
+pub struct Nats<N> {
+    endpoint: Endpoint<N>,
+    prefix: Prefix,
+}
+
+impl<N: Network> Nats<N> {
+    /// Creates the backplane for a server, such as `nats://10.0.0.5`, `nats://user:password@nats.example:4222` or
+    /// `nats://token@nats.example`. It connects when a cluster uses it. The runtime has to be that of the cluster.
+    ///
+    /// Characters of a user name, a password or a token that have a meaning in a URL, such as `/` and `:`, have to be
+    /// escaped (`%2F`, `%3A`). With the feature `tls`, `tls://` stands for TLS.
+    ///
+    /// # Errors
+    /// If the URL is invalid, or names several servers.
+    pub fn new(runtime: N, url: &str) -> Result<Self, InvalidNatsUrl> {
+        let endpoint = Endpoint {
+            runtime,
+            target: Target::parse(url)?,
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
+        Ok(Self { endpoint, prefix: Prefix::default() })
+    }
+
+    /// Sets what all subjects begin with: tokens with dots between them, such as `shop` or `shop.eu`; by default, `prism`. A
+    /// dot and one more token follow. Clusters that share an account of a server need different prefixes.
+    ///
+    /// # Errors
+    /// If subjects cannot begin with that: if it is empty or longer than 256 bytes, or has spaces, wildcards (`*`, `>`), `%`
+    /// or an empty token in it.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Result<Self, InvalidPrefix> {
+        self.prefix = Prefix::new(prefix.into())?;
+        Ok(self)
+    }
+
+    /// Sets which certificates are trusted for `tls://`, and the certificate of this program. By default, trusts the
+    /// operating system's certificates. With `nats://`, no connection is opened: it would not be encrypted.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<prism_driver::tls::TlsClient>) -> Self {
+        self.endpoint.tls = Some(tls.into());
+        self
+    }
+}
+
+impl<N: Network> Backplane for Nats<N> {
+    fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
+        Box::pin(async move {
+            let error = session::serve(&self.endpoint, &self.prefix, session).await;
+            format!("{}: {error}", self.endpoint.target.address).into()
+        })
+    }
+}
+
+/// Without the password or the token.
+impl<N> fmt::Debug for Nats<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nats")
+            .field("server", &format_args!("{}", self.endpoint.target))
+            .field("prefix", &format_args!("{}", self.prefix))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prism_tokio::Tokio;
+
+    use super::Nats;
+
+    #[test]
+    fn the_password_and_the_token_are_not_shown() {
+        let nats = Nats::new(Tokio, "nats://ann:secret@host").unwrap().prefix("shop").unwrap();
+        let shown = format!("{nats:?}");
+        assert_eq!(shown, "Nats { server: nats://ann@host:4222, prefix: shop, .. }");
+        let nats = Nats::new(Tokio, "nats://secret@host").unwrap();
+        assert!(!format!("{nats:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Servers in memory, on virtual time. (The crate `prism-tests` has the scenarios over real servers.)
+
+mod confirmations;
+mod limits;
+mod server;
+mod strange_servers;
+mod turns;
