@@ -71,7 +71,7 @@ pub(crate) async fn a_message_that_is_too_large_is_reported<N: Net>(program: Pat
 pub(crate) async fn history_is_refused<N: Net>(program: PathBuf) {
     let server = NatsServer::start(program, "");
     let node = Node::on::<N>(&server).await;
-    let keep = Keep { messages: 10, age: std::time::Duration::from_secs(1) };
+    let keep = Keep::new(10, std::time::Duration::from_secs(1));
     let history = History::on(&node.cluster, keep, |_, message| message.as_bytes().to_vec());
     assert_eq!(history.err(), Some(HistoryError::NotKept));
 }
