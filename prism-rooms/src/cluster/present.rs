@@ -32,6 +32,11 @@ impl Present {
         self.key.len() <= MAX_KEY && self.meta.get().len() <= MAX_META
     }
 
+    /// Returns its length in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.key.len() + self.meta.get().len()
+    }
+
     pub(crate) fn as_person(&self, id: u128) -> PresentPerson<'_> {
         PresentPerson { id, key: &self.key, meta: &self.meta }
     }

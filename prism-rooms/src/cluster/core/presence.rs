@@ -36,6 +36,7 @@ use crate::{
 
 mod answers;
 mod asks;
+mod followed;
 mod others;
 mod own;
 

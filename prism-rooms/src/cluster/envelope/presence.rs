@@ -34,8 +34,8 @@ pub(crate) const MAX_META: usize = 8 << 10;
 pub(crate) const MAX_PART: usize = 64 << 10;
 /// The most rooms in an envelope.
 pub(crate) const MAX_LISTED: usize = 256;
-/// The most nodes that a question mentions for a room.
-pub(crate) const MAX_KNOWN: usize = 64;
+/// The most nodes that a question mentions for a room: their number is one byte.
+pub(crate) const MAX_KNOWN: usize = u8::MAX as usize;
 /// The version of a room in which a node has nobody.
 pub(crate) const NOBODY: u64 = 0;
 
@@ -215,9 +215,6 @@ impl<'a> AskedRoom<'a> {
     fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let room = decode_name(reader)?;
         let count = usize::from(reader.u8()?);
-        if count > MAX_KNOWN {
-            return Err(Malformed);
-        }
         let mut known: Vec<(NodeId, u64)> = Vec::new();
         for _ in 0..count {
             let node = NodeId::new(reader.u64()?).ok_or(Malformed)?;

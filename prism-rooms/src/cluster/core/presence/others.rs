@@ -12,16 +12,13 @@ use std::{
     time::Duration,
 };
 
+use super::followed::Followed;
 use crate::cluster::{
     envelope::presence::{MAX_KNOWN, NOBODY, PeoplePart, PresenceChange, Versions},
     node_id::NodeId,
     present::{PresenceUpdate, Present},
 };
 
-/// The most connections that other nodes may have in a room.
-pub(super) const MAX_PEOPLE: usize = 100_000;
-/// The most connections that other nodes may have of one person in a room. Each change of one goes through all of them.
-pub(super) const MAX_CONNECTIONS: usize = 1024;
 /// How long an answer may take until the question is asked again.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 /// The least time until all people of a room are shown again.
@@ -40,21 +37,6 @@ pub(super) struct OthersPeople {
     missing: VecDeque<Missing>,
     /// How many people were left out because there were too many.
     refused: u64,
-}
-
-/// A room that this node follows.
-#[derive(Default)]
-struct Followed {
-    /// How many connections all other nodes have there.
-    connections: usize,
-    /// How many of them each person has.
-    of_person: HashMap<Arc<str>, usize>,
-    /// When all of them were shown again, as the room came back.
-    shown: Option<Duration>,
-    /// When all nodes were last asked for its people.
-    asked_all: Option<Duration>,
-    /// Whether they are to be shown later. Until then, nobody is.
-    is_hidden: bool,
 }
 
 /// Something is missing of a node's people in a room. It has to be asked for them.
@@ -328,8 +310,8 @@ impl OthersPeople {
         let mut applied = Vec::new();
         for (id, mut present) in changes {
             let before = replica.people.remove(&id);
-            before.iter().for_each(|before| followed.remove(&before.key));
-            if let Some(refused) = present.take_if(|present| !followed.add(&present.key)) {
+            before.iter().for_each(|before| followed.remove(before));
+            if let Some(refused) = present.take_if(|present| !followed.add(present)) {
                 replica.refused = Some(refused.key);
                 self.refused += 1;
             }
@@ -342,34 +324,5 @@ impl OthersPeople {
             let update = PresenceUpdate { room: room.clone(), node, changes: applied };
             self.updates.push_back(update);
         }
-    }
-}
-
-impl Followed {
-    /// Adds a connection of a person, unless there are too many. Returns whether it was added.
-    fn add(&mut self, person: &Arc<str>) -> bool {
-        let of_person = self.of_person.get(person).copied().unwrap_or(0);
-        let fits = self.connections < MAX_PEOPLE && of_person < MAX_CONNECTIONS;
-        if fits {
-            self.connections += 1;
-            self.of_person.insert(person.clone(), of_person + 1);
-        }
-        fits
-    }
-
-    fn remove(&mut self, person: &str) {
-        self.connections -= 1;
-        if let Some(of_person) = self.of_person.get_mut(person) {
-            *of_person -= 1;
-            if *of_person == 0 {
-                self.of_person.remove(person);
-            }
-        }
-    }
-
-    /// Returns whether it is worth asking for connections of this person that were left out.
-    fn has_plenty_of_room(&self, person: &str) -> bool {
-        let of_person = self.of_person.get(person).copied().unwrap_or(0);
-        self.connections < MAX_PEOPLE / 10 * 9 && of_person < MAX_CONNECTIONS / 10 * 9
     }
 }

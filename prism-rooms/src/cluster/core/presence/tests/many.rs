@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, iter};
 
 use super::*;
 use crate::cluster::{
-    core::presence::others::{MAX_CONNECTIONS, MAX_PEOPLE},
-    envelope::presence::{MAX_LISTED, MAX_PART},
+    core::presence::followed::{MAX_CONNECTIONS, MAX_PEOPLE, MAX_SIZE},
+    envelope::presence::{MAX_LISTED, MAX_META, MAX_PART},
 };
 
 #[test]
@@ -289,4 +289,25 @@ fn the_connections_of_one_person_are_bounded() {
     two.put("s:tea", most + 6, "1");
     two.publish_to(&mut one);
     assert_eq!(one.shown(), [format!("-{}", most + 6)], "one more of hers");
+}
+
+#[test]
+fn the_bytes_of_all_people_in_a_room_are_bounded() {
+    let (mut one, mut two) = two();
+    let put = |two: &mut Node, id: usize, length| {
+        let meta = "1".repeat(length);
+        two.put_as("s:tea", id as u128, &format!("{id:08}"), &meta);
+    };
+    let most = MAX_SIZE / (MAX_META + 8);
+    (0..most + 5).for_each(|id| put(&mut two, id, MAX_META));
+    two.publish_to(&mut one);
+    assert_eq!((one.shown().len(), one.core.refused()), (most, 5));
+    (0..most / 2).for_each(|id| put(&mut two, id, 1));
+    two.publish_to(&mut one);
+    one.shown();
+    two.core.heartbeat_sent();
+    two.publish_to(&mut one);
+    one.publish_to(&mut two);
+    two.publish_to(&mut one);
+    assert_eq!(one.shown().len(), 5, "there is room by now");
 }
