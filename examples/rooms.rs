@@ -56,7 +56,7 @@ const RATE: Rate = Rate { per_second: 20, burst: 100 };
 /// How many messages of a room are kept, and for how long after the last one.
 const KEEP: Keep = Keep::new(1000, Duration::from_secs(24 * 60 * 60));
 
-/// A client that has this many unsent bytes when there is a message for it is disconnected, and comes back for it. This is an eighth of the default: clients share the
+/// While this many bytes are unsent, a client gets no messages; it gets them when it has read. This is an eighth of the default: clients share the
 /// bytes of a long message, but each client that does not read has its own copy of the short ones.
 const MAX_UNSENT: usize = 8 << 10;
 

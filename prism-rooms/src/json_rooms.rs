@@ -86,7 +86,7 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// # History
 ///
 /// A handler that is created [with a history](Self::with_history) keeps what is sent to rooms. A client that comes back, to
-/// any node, is sent what it has missed, or told that this cannot be had. Any member may read all that is kept of its room,
+/// any node, is sent what it has missed, or told that this cannot be had. One that reads slowly gets it later. Any member may read all that is kept of its room,
 /// also from before it came. [The guide to history](crate::docs::history) says what you can rely on.
 ///
 /// ```no_run

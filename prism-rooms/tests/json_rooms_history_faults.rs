@@ -26,11 +26,14 @@ async fn a_message_that_cannot_be_kept_reaches_nobody_and_its_sender_is_told() {
     let (ada, ben) = (node.connect("ada").await, node.connect("ben").await);
     join(&ada, "tea", None).await;
     join(&ben, "tea", None).await;
-    broker.stop();
-    settle().await;
     let sent = json!({ "type": "send", "id": 2, "room": "tea", "data": "hello?" });
     let why = "the server cannot keep messages now, so it was not sent";
+    broker.refuse_history(true);
     assert_eq!(ada.ask(sent.clone()).await, error(2, "tea", "unavailable", why));
+    broker.refuse_history(false);
+    broker.stop();
+    settle().await;
+    assert_eq!(ada.ask(sent).await, error(2, "tea", "unavailable", why));
     ben.has_received_nothing().await;
 }
 

@@ -18,9 +18,6 @@ use super::{
 /// How long the answer to a join waits, at most, for messages that other nodes send to the room to arrive here.
 const REACH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a join waits, at most, for messages that are kept to arrive from the backplane.
-const HISTORY_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// What a connection is to a room that it has joined.
 enum Entered {
     /// It was a member already.
@@ -113,11 +110,7 @@ impl<A: Authorize> JsonRooms<A> {
             pending.cancelled().await;
             None
         };
-        let timeout = async {
-            self.history_is_silent(connection).await;
-            None
-        };
-        match or(cancelled, or(joining, timeout)).await {
+        match or(cancelled, joining).await {
             Some(joined) => {
                 let joined = joined?;
                 if connection.is_full() {
@@ -128,18 +121,7 @@ impl<A: Authorize> JsonRooms<A> {
             }
             None => {
                 self.rooms.leave(connection.id(), room); // as the history will do, but at once
-                Err(Rejection::unreadable())
-            }
-        }
-    }
-
-    /// Waits until nothing has come from the history for a while. As long as something waits for the client, that is
-    /// what is slow.
-    async fn history_is_silent(&self, connection: &Connection) {
-        loop {
-            self.presence.sleep(HISTORY_TIMEOUT).await;
-            if connection.buffered() == 0 {
-                return;
+                Err(Rejection::removed())
             }
         }
     }
