@@ -60,7 +60,7 @@ fn send_short(
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
     if let Some(state) = connection.outbox.append_short(message, when_full)?
-        && state.owner_sleeps
+        && state.owner_sleeps()
     {
         finish_for_sleeping_owner(connection, state);
     }
@@ -89,7 +89,7 @@ fn send_source(
         return send_compressed(connection, compression, message, when_full);
     }
     if let Some(state) = connection.outbox.append(message, when_full)?
-        && state.owner_sleeps
+        && state.owner_sleeps()
     {
         finish_for_sleeping_owner(connection, state);
     }

@@ -36,7 +36,7 @@ impl Outbox {
         if state.blocked || state.is_idle() {
             return;
         }
-        if state.owner_sleeps {
+        if state.owner_sleeps() {
             drop(state);
             return self.write_batch();
         }

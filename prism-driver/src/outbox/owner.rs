@@ -28,9 +28,7 @@ impl Outbox {
     pub(crate) fn step(&self, waker: &Waker) -> OwnerStep<'_> {
         let mut state = self.lock();
         if !state.has_owner(waker) {
-            drop(state);
-            self.set_owner(waker);
-            state = self.lock();
+            state = self.change_owner(state, waker);
         }
         OwnerStep { state, outbox: self, progress: Unlocked::default() }
     }
@@ -45,13 +43,17 @@ impl Outbox {
         self.lock().poll_read(cx, buf)
     }
 
-    /// Sets the waker of the owner. (The second statement ends before the previous waker is dropped, which may run
-    /// anything.)
+    /// Changes the waker of the owner. The outbox is unlocked while wakers are cloned and dropped, and locked again
+    /// afterwards.
     #[cold]
-    fn set_owner(&self, waker: &Waker) {
+    fn change_owner<'a>(&'a self, mut state: Locked<'a>, waker: &Waker) -> Locked<'a> {
+        // If the owner slept, it still counts as asleep, and a sender could take the waker that is set here.
+        state.set_owner_awake();
+        drop(state);
         let waker = waker.clone();
-        let previous = self.lock().owner.replace(waker);
+        let previous = self.lock().replace_owner(waker);
         drop(previous);
+        self.lock()
     }
 
     /// Forgets the owner, which does not sleep any more.
@@ -326,7 +328,7 @@ impl OwnerStep<'_> {
         if !write_blocked && !state.is_idle() {
             return Ok(Sleep::NotYet);
         }
-        state.owner_sleeps = true;
+        state.set_owner_asleep();
         state.blocked = write_blocked;
         Ok(Sleep::Until(state.outbound.poll_timeout()))
     }

@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod budget;
+mod owner;
 mod takeover;
 
 /// The length of a frame with one letter.

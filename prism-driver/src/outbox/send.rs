@@ -190,7 +190,7 @@ impl Outbox {
 #[inline(always)]
 fn after_append(state: &mut OutboxState) -> AfterSend {
     // An owner that is awake writes, and enforces the budget.
-    if state.owner_sleeps { for_sleeping_owner(state) } else { AfterSend::Nothing }
+    if state.owner_sleeps() { for_sleeping_owner(state) } else { AfterSend::Nothing }
 }
 
 /// Returns that work if the owner sleeps.

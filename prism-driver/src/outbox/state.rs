@@ -17,6 +17,7 @@ use crate::{
     outbox::{
         budget::{Budget, BudgetEntry, Evict},
         cold_state::ColdState,
+        owner_waker::fields::{OwnerSleeps, OwnerWaker},
         queue::{MIN_SHARED, SendQueue, frame::FrameBytes},
         repeats,
         source::{LARGE, Payload, Source},
@@ -37,10 +38,10 @@ pub(crate) struct OutboxState {
     /// Whether the transport has taken something since the owner last asked.
     pub(super) took: bool,
     pub(crate) when_slow: WhenSlow,
-    /// The waker of the task that owns the connection, see [`owner_waker`](crate::outbox::owner_waker).
-    pub(super) owner: Option<Waker>,
-    /// Whether that task sleeps. Then there is a waker.
-    pub(crate) owner_sleeps: bool,
+    /// The waker of the task that owns the connection.
+    pub(super) owner: OwnerWaker,
+    /// Whether the task that owns the connection sleeps.
+    pub(super) owner_sleeps: OwnerSleeps,
     /// Whether the transport is to wake the owner when it takes more.
     pub(crate) blocked: bool,
     /// The number of the last batch that this connection was added to.
@@ -111,8 +112,8 @@ impl OutboxState {
             unflushed: false,
             took: false,
             when_slow,
-            owner: None,
-            owner_sleeps: false,
+            owner: OwnerWaker::default(),
+            owner_sleeps: OwnerSleeps::default(),
             blocked: false,
             batch: 0,
             cut: None,
@@ -192,7 +193,7 @@ impl OutboxState {
         &mut self,
         encode: impl FnOnce(&mut Outbound, &mut SendQueue) -> T,
     ) -> T {
-        let queue = self.queue.get_or_insert_with(|| take_queue(self.owner_sleeps));
+        let queue = self.queue.get_or_insert_with(|| take_queue(self.owner_sleeps.get()));
         let result = encode(&mut self.outbound, queue);
         self.return_memory();
         result
