@@ -31,6 +31,7 @@ use crate::{
 
 mod budget;
 mod owner;
+mod sequence;
 mod takeover;
 
 /// The length of a frame with one letter.

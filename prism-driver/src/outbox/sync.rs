@@ -1,4 +1,4 @@
-//! The lock and the flags of an outbox, so that loom can put its own in their place.
+//! The locks, flags and cells of an outbox, so that loom can put its own in their place.
 
 #[cfg(prism_loom)]
 pub(crate) use loom::sync::{
@@ -7,6 +7,12 @@ pub(crate) use loom::sync::{
 };
 #[cfg(not(prism_loom))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
+    Mutex, MutexGuard, OnceLock,
     atomic::{AtomicBool, AtomicU8},
 };
+
+#[cfg(prism_loom)]
+pub(crate) use self::once_lock::OnceLock;
+
+#[cfg(prism_loom)]
+mod once_lock;

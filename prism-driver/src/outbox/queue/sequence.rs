@@ -20,14 +20,17 @@
 //! the first empty one with the end. So what a queue has found at its places is what the joined bytes begin with.
 
 use std::{
+    array,
     cell::RefCell,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, Weak},
 };
 
 use prism_core::PreparedMessage;
 
+use crate::outbox::sync::OnceLock;
+
 /// The maximum number of frames in a sequence.
-const MAX_FRAMES: usize = 32;
+const MAX_FRAMES: usize = if cfg!(prism_loom) { 4 } else { 32 };
 
 /// The maximum number of bytes in a sequence. More are not joined: without a copy they are cheaper.
 pub(crate) const MAX_JOINED: usize = 32 << 10;
@@ -59,10 +62,8 @@ impl Sequence {
         if let Some(last) = last.filter(|last| last.has(0, first) && last.has(1, second)) {
             return Some(last);
         }
-        let sequence = Arc::new(Self {
-            frames: [const { OnceLock::new() }; MAX_FRAMES],
-            joined: OnceLock::new(),
-        });
+        let sequence =
+            Arc::new(Self { frames: array::from_fn(|_| OnceLock::new()), joined: OnceLock::new() });
         let begins = sequence.accepts_at(0, first) && sequence.accepts_at(1, second);
         debug_assert!(begins, "a new sequence has only empty places");
         let _ = LAST.try_with(|last| *last.borrow_mut() = Arc::downgrade(&sequence)); // or the thread ends

@@ -1,6 +1,6 @@
 //! Tests of the send queue.
 
-use std::io::IoSlice;
+use std::{io::IoSlice, sync::Barrier, thread};
 
 use prism_core::{OpCode, Output, PreparedMessage};
 
@@ -279,24 +279,44 @@ fn whatever_queues_are_sent_and_however_they_are_written_all_bytes_are_there() {
 }
 
 #[test]
-fn two_threads_that_send_in_different_orders_mix_up_nothing() {
-    let messages = messages(&[300; 8]);
-    for seed in 0..200 {
-        let send = |offset: usize| {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let mut order: Vec<_> = messages.iter().cycle().skip(offset).take(8).collect();
-            random.shuffle(&mut order[2..]);
-            let mut queues = [(); 4].map(|()| SendQueue::default());
-            for message in &order {
-                queues.iter_mut().for_each(|queue| queue.append(message));
+fn threads_that_extend_and_join_one_sequence_at_the_same_time_mix_up_nothing() {
+    for seed in 0..500 {
+        let messages = messages(&[300; 8]);
+        // One thread begins the sequence for the queues of both.
+        let mut queues = [(); 2].map(|()| [(); 4].map(|()| SendQueue::default()));
+        for queue in queues.as_flattened_mut() {
+            messages[..2].iter().for_each(|message| queue.append(message));
+        }
+        let begin = Barrier::new(2);
+        let send = |number: u64, mut queues: [SendQueue; 4]| {
+            let mut random = fastrand::Rng::with_seed(2 * seed + number);
+            let mut sent: Vec<_> = messages.iter().collect();
+            // Often the same message is the next of both threads.
+            let swapped = random.usize(2..8);
+            sent.swap(swapped, random.usize(2..8));
+            let read_after = random.usize(2..=8);
+            begin.wait();
+            for count in 2..=8 {
+                if count > 2 {
+                    queues.iter_mut().for_each(|queue| queue.append(sent[count - 1]));
+                }
+                if count == read_after || count == 8 {
+                    let sent = sent[..count].iter();
+                    let all: Vec<u8> = sent.flat_map(|message| message.frame().to_vec()).collect();
+                    let are_right = queues.iter().all(|queue| whole(queue) == all);
+                    assert!(are_right, "seed {seed}, thread {number}, {count} messages");
+                }
             }
-            let all: Vec<u8> = order.iter().flat_map(|message| message.frame().to_vec()).collect();
-            queues.iter().all(|queue| queue.contiguous() == Some(&all[..]))
         };
-        let all_right = std::thread::scope(|scope| {
-            let threads = [0, 3].map(|offset| scope.spawn(move || send(offset)));
-            threads.map(|thread| thread.join().expect("it does not panic"))
+        thread::scope(|scope| {
+            let [first, second] = queues;
+            scope.spawn(|| send(0, first));
+            scope.spawn(|| send(1, second));
         });
-        assert_eq!(all_right, [true, true], "seed {seed}");
     }
+}
+
+/// Returns all bytes of a queue, whose sequences are joined for that.
+fn whole(queue: &SendQueue) -> Vec<u8> {
+    queue.frames().flat_map(|frame| frame.rest(0).concat()).collect()
 }

@@ -33,14 +33,14 @@ fn poll_owner(connection: &Connection, waker: &Waker) {
         match step.prepare_sleep(written.is_pending()) {
             Ok(Sleep::NotYet) => {}
             Ok(Sleep::Until(_)) => return,
-            Err(failure) => panic!("{failure}"),
+            Err(failure) => panic!("{failure:?}"),
         }
     }
 }
 
 fn send(connection: &Connection, letter: &str) -> AfterSend {
     let sent = connection.outbox().send(&mut Source::borrowed(letter), WhenFull::Fail);
-    sent.unwrap_or_else(|error| panic!("{error}"))
+    sent.unwrap()
 }
 
 #[test]
