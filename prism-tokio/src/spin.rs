@@ -3,29 +3,19 @@
 use std::{
     cell::Cell,
     convert::Infallible,
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, task::yield_now};
+use tokio::{runtime::Handle, sync::Notify, task::yield_now};
 
 thread_local! {
-    static STATE: Cell<State> = const { Cell::new(State::Off) };
-    /// What wakes the task in [`State::Asleep`].
-    static SLEEPER: Cell<Weak<Notify>> = const { Cell::new(Weak::new()) };
-}
-
-/// What the task that spins on a thread has to know about reads, and the other way round.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// There is no such task.
-    Off,
-    /// It has looked, and nothing has been read since.
-    Looking,
-    /// Something has been read since it looked.
-    Read,
-    /// It waits for a read.
-    Asleep,
+    /// How often something has been read on this thread.
+    static READS: Cell<u64> = const { Cell::new(0) };
+    /// Whether tasks that spin may wait for a read.
+    static IS_AWAITED: Cell<bool> = const { Cell::new(false) };
+    /// What wakes these tasks.
+    static SLEEPERS: Arc<Notify> = Arc::default();
 }
 
 /// Keeps a thread from parking for as long as this after each read, and looks for I/O instead. Spawn it on a
@@ -45,7 +35,8 @@ enum State {
 /// thread to thread, so this is not for those: use [`serve_sharded`](crate::serve_sharded), and spawn one of these for
 /// each server.
 ///
-/// The future is never ready. If you drop it or abort its task, the thread no longer spins.
+/// The future is never ready. If you drop it or abort its task, the thread no longer spins. If there are several on one
+/// thread, the thread spins for the longest of their spans.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -82,37 +73,99 @@ enum State {
 /// # Ok(()) }
 /// ```
 pub async fn spin(span: Duration) -> Infallible {
-    let sleeper = Arc::new(Notify::new());
-    let mut last_read = Instant::now();
+    let (mut reads, mut last_read) = (READS.get(), Instant::now());
     loop {
-        if STATE.replace(State::Looking) == State::Read {
-            last_read = Instant::now();
+        if reads != READS.get() {
+            (reads, last_read) = (READS.get(), Instant::now());
         }
         if last_read.elapsed() < span {
             yield_now().await; // tokio looks for I/O before it polls this again, but does not park
         } else {
-            SLEEPER.set(Arc::downgrade(&sleeper));
-            STATE.set(State::Asleep);
-            sleeper.notified().await;
+            let sleepers = SLEEPERS.with(Arc::clone);
+            IS_AWAITED.set(true);
+            sleepers.notified().await;
         }
     }
 }
 
 /// Reports to [`spin`] that a connection has read something.
+#[inline]
 pub(crate) fn note_read() {
-    match STATE.get() {
-        State::Off | State::Read => {}
-        State::Looking => STATE.set(State::Read),
-        State::Asleep => wake(),
+    READS.set(READS.get().wrapping_add(1));
+    if IS_AWAITED.get() {
+        wake_soon();
     }
 }
 
+/// Wakes the tasks that wait for a read, but in a task of its own: the caller may have locked the outbox of a
+/// connection, and a waker is foreign code. The thread does not park before that task has run.
 #[cold]
-fn wake() {
-    STATE.set(State::Read);
-    // There is no task to wake if this thread is ending, or if the runtime has ended.
-    let sleeper = SLEEPER.try_with(Cell::take).ok();
-    if let Some(sleeper) = sleeper.and_then(|sleeper| sleeper.upgrade()) {
-        sleeper.notify_one();
+fn wake_soon() {
+    // Outside of a runtime, it is not tokio that may park the thread.
+    if let Ok(runtime) = Handle::try_current() {
+        IS_AWAITED.set(false);
+        runtime.spawn(async {
+            let sleepers = SLEEPERS.try_with(Arc::clone);
+            sleepers.iter().for_each(|sleepers| sleepers.notify_waiters());
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::{Pin, pin},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::Relaxed},
+        },
+        task::{Context, Wake, Waker},
+        time::Duration,
+    };
+
+    use tokio::task::yield_now;
+
+    use super::{note_read, spin};
+
+    /// A task, or a combinator within one: whether it was woken.
+    #[derive(Default)]
+    struct Task(AtomicBool);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    /// Polls a future that spins, which then waits for a read. Returns the task.
+    fn wait_for_read(spinning: Pin<&mut impl Future>) -> Arc<Task> {
+        let task = Arc::new(Task::default());
+        let waker = Waker::from(task.clone());
+        assert!(spinning.poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(!task.0.load(Relaxed), "it waits");
+        task
+    }
+
+    #[tokio::test]
+    async fn a_read_runs_no_waker_because_an_outbox_is_locked() {
+        let mut spinning = pin!(spin(Duration::ZERO));
+        for _ in 0..2 {
+            let task = wait_for_read(spinning.as_mut());
+            note_read();
+            assert!(!task.0.load(Relaxed));
+            yield_now().await;
+            assert!(task.0.load(Relaxed));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_wakes_each_task_that_waits_and_is_still_there() {
+        let mut spinning: Vec<_> = (0..3).map(|_| Box::pin(spin(Duration::ZERO))).collect();
+        let tasks: Vec<_> = spinning.iter_mut().map(|it| wait_for_read(it.as_mut())).collect();
+        drop(spinning.pop());
+        note_read();
+        yield_now().await;
+        let woken: Vec<_> = tasks.iter().map(|task| task.0.load(Relaxed)).collect();
+        assert_eq!(woken, [true, true, false]);
     }
 }
