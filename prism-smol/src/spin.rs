@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::AcqRel},
     },
     task::{Context, Poll, Wake, Waker},
@@ -71,7 +71,7 @@ pub async fn spin<T>(span: Duration, future: impl Future<Output = T>) -> T {
 /// Tells a wakeup of the future from those by which it spins.
 struct Wakeup {
     pending: AtomicBool,
-    /// The waker of the thread.
+    /// The waker of the thread, until it is woken.
     thread: Mutex<Option<Waker>>,
 }
 
@@ -84,15 +84,22 @@ impl Default for Wakeup {
 impl Wakeup {
     /// Sets what the next wakeup wakes.
     fn wake_next(&self, waker: &Waker) {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if !thread.as_ref().is_some_and(|thread| thread.will_wake(waker)) {
-            *thread = Some(waker.clone());
+        let is_set = self.thread().as_ref().is_some_and(|thread| thread.will_wake(waker));
+        if !is_set {
+            // A waker is neither cloned nor dropped under the lock, because that may run anything.
+            let waker = waker.clone();
+            let previous = self.thread().replace(waker);
+            drop(previous);
         }
     }
 
     /// Returns whether the future has been woken since the last call.
     fn take(&self) -> bool {
         self.pending.swap(false, AcqRel)
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,7 +112,8 @@ impl Wake for Wakeup {
         if self.pending.swap(true, AcqRel) {
             return; // it has not been polled since
         }
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Without a waker, the thread has been woken, or is about to be, and has yet to poll.
+        let thread = self.thread().take();
         if let Some(thread) = thread {
             thread.wake();
         }

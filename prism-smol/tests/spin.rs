@@ -6,10 +6,12 @@ use std::{
     io, net,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::AcqRel},
+        mpsc::channel,
     },
     task::{Context, Poll, Wake, Waker},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -80,6 +82,43 @@ fn a_wakeup_reaches_the_waker_of_the_last_poll() {
     }
     own_waker.take().expect("it was polled").wake();
     assert_eq!(threads.map(|thread| thread.was_woken()), [false, true]);
+}
+
+/// A waker that wakes a future when it is dropped.
+struct WakesOnDrop(Mutex<Option<Waker>>);
+
+impl Wake for WakesOnDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for WakesOnDrop {
+    fn drop(&mut self) {
+        self.0.get_mut().expect("no panic").take().expect("it is set").wake();
+    }
+}
+
+#[test]
+fn a_waker_that_is_replaced_may_wake_the_future() {
+    let (done, is_done) = channel();
+    // A deadlock would never end.
+    thread::spawn(move || {
+        let own_waker = Cell::new(None);
+        let future = poll_fn(|cx| {
+            own_waker.set(Some(cx.waker().clone()));
+            Poll::<()>::Pending
+        });
+        let mut spinning = pin!(spin(Duration::ZERO, future));
+        let first = Arc::new(WakesOnDrop(Mutex::default()));
+        let waker = Waker::from(first.clone());
+        assert!(spinning.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        *first.0.lock().expect("no panic") = own_waker.take();
+        drop((first, waker));
+        let second = Arc::new(Thread::default());
+        let waker = Waker::from(second.clone());
+        assert!(spinning.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        done.send(second.was_woken()).expect("the test waits");
+    });
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(10)), Ok(true));
 }
 
 #[test]
