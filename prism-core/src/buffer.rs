@@ -323,6 +323,20 @@ impl RecvBuffer {
         &mut self.data[from..from + count]
     }
 
+    /// Consumes a header of this many bytes, and then `count` unparsed bytes, and lends these. The next call may
+    /// overwrite them. There must be no message so far, so this takes less than [`skip`](Self::skip) and
+    /// [`lend`](Self::lend).
+    #[inline(always)]
+    pub(crate) fn lend_whole(&mut self, header: usize, count: usize) -> &mut [u8] {
+        debug_assert!(self.joined == 0 && header + count <= self.unparsed_len());
+        let from = self.head + header;
+        self.head = from + count;
+        self.start = self.head;
+        self.look();
+        self.start_over();
+        &mut self.data[from..from + count]
+    }
+
     /// Ends the message and lends its payload. The next call may overwrite it.
     pub(crate) fn lend_message(&mut self) -> &[u8] {
         let message = self.start..self.start + self.joined;

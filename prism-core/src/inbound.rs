@@ -134,7 +134,7 @@ impl Inbound {
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.heard |= input.has_news();
-        match self.whole_message(input.unparsed()) {
+        match self.whole_message(input) {
             Some(whole) => whole.lend(input).map(Some).inspect_err(|error| self.end(Err(*error))),
             None => self.receive_in_stages(input),
         }
@@ -192,10 +192,11 @@ impl Inbound {
     /// Recognizes a message that has arrived completely, in one valid frame, and is not compressed, as nearly all are. It
     /// passes through no stage. Everything else is left to [`advance`](Self::advance).
     #[inline(always)] // Its result stays in registers.
-    fn whole_message(&self, unparsed: &[u8]) -> Option<WholeMessage> {
-        if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
+    fn whole_message(&self, input: &RecvBuffer) -> Option<WholeMessage> {
+        if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() || input.is_held() {
             return None;
         }
+        let unparsed = input.unparsed();
         let (opcode, len, rest) = Header::parse_whole_message(unparsed, self.expects_mask())?;
         let kind = match opcode {
             OpCode::Text => Kind::Text,
@@ -351,8 +352,7 @@ impl Inbound {
 
 impl WholeMessage {
     fn lend(self, input: &mut RecvBuffer) -> Result<Event<'_>, ProtocolError> {
-        input.skip(self.header);
-        let payload = input.lend(self.len);
+        let payload = input.lend_whole(self.header, self.len);
         if let Some(key) = self.mask {
             apply_mask(payload, key);
         }

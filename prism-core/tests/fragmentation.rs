@@ -221,6 +221,18 @@ fn joining_pauses_after_as_many_fragments_as_the_caller_allows() {
 }
 
 #[test]
+fn a_paused_half_returns_no_message_even_if_one_has_arrived_in_one_piece() {
+    for mut machine in Machine::both() {
+        machine.buffer.hold_after(1);
+        machine.buffer.hold_earlier(1);
+        assert_eq!(machine.receive_frames([Frame::text("a"), Frame::text("b")]), []);
+        assert!(machine.buffer.is_held());
+        machine.buffer.hold_after(1);
+        assert_eq!(machine.receive_buffered(), [text("a"), text("b")], "neither is a fragment");
+    }
+}
+
+#[test]
 fn a_message_may_have_as_many_fragments_as_bytes() {
     for mut machine in Machine::both() {
         let count = 65_536;
