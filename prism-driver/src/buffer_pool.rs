@@ -22,11 +22,11 @@ pub(crate) const LARGE_RECV_BUFFER: usize = 512 << 10;
 /// The size up to which a receive buffer is kept: that of a message of 1 MiB, the default limit, and a read behind it.
 const MAX_RECV_BUFFER: usize = (1 << 20) + (64 << 10);
 
-/// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to thousands of
-/// such connections would take as many of these.
+/// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to thousands
+/// of such connections would take as many of these.
 const SEND_BUFFER: usize = 4 << 10;
 
-/// The size up to which a send buffer is kept for the next connection in any case.
+/// The size up to which a send buffer, with its memory for frames, is kept for the next connection in any case.
 const MAX_WARM_SEND: usize = 64 << 10;
 
 /// How many bytes of free buffers of each kind a thread keeps.
@@ -35,7 +35,8 @@ const MAX_KEPT: usize = 4 << 20;
 /// How many bytes of free buffers for long messages a thread keeps, as long as it needs so many.
 const MAX_KEPT_LARGE: usize = 16 << 20;
 
-/// After how many returned receive buffers a thread frees the buffers for long messages that it has not needed meanwhile.
+/// After how many returned receive buffers a thread frees the buffers for long messages that it has not needed
+/// meanwhile.
 const REVIEW: u8 = 64;
 
 thread_local! {
@@ -126,7 +127,7 @@ pub(crate) fn take_small_send() -> Box<SendQueue> {
 /// Returns a send buffer to the pool, and discards its content.
 pub(crate) fn put_send(mut buffer: Box<SendQueue>) {
     buffer.clear();
-    if (SEND_BUFFER..=MAX_WARM_SEND).contains(&buffer.own_capacity()) {
+    if buffer.own_capacity() >= SEND_BUFFER && buffer.capacity() <= MAX_WARM_SEND {
         if let Ok(Some(previous)) = WARM_SEND.try_with(|warm| warm.replace(Some(buffer))) {
             put_cold_send(previous);
         }
@@ -204,12 +205,13 @@ impl<B> Stack<B> {
 mod tests {
     use std::iter;
 
-    use prism_core::Output;
+    use prism_core::{Output, PreparedMessage};
 
     use super::{
-        LARGE_RECV, LARGE_RECV_BUFFER, MAX_KEPT, REVIEW, SendQueue, put_recv, put_send,
-        take_large_recv, take_recv, take_send,
+        LARGE_RECV, LARGE_RECV_BUFFER, MAX_KEPT, REVIEW, SEND, SendQueue, WARM_SEND, put_recv,
+        put_send, take_large_recv, take_recv, take_send,
     };
+    use crate::outbox::queue::MIN_SHARED;
 
     #[test]
     fn memory_of_sent_bytes_counts_towards_the_limit() {
@@ -222,6 +224,19 @@ mod tests {
         }
         let large = iter::repeat_with(take_send).take_while(|buffer| buffer.capacity() >= SIZE);
         assert_eq!(large.count(), MAX_KEPT / (SIZE + size_of::<SendQueue>()));
+    }
+
+    #[test]
+    fn a_buffer_with_much_memory_for_frames_is_not_the_warm_one() {
+        let frame = PreparedMessage::new(&[7; MIN_SHARED]);
+        for (frames, is_warm) in [(100, true), (10_000, false)] {
+            let mut buffer = take_send();
+            (0..frames).for_each(|_| buffer.push(frame.clone().into()));
+            put_send(buffer);
+            assert_eq!(WARM_SEND.take().is_some(), is_warm, "{frames} frames");
+        }
+        let kept = SEND.with_borrow(|stack| stack.bytes);
+        assert!((240_000..1_000_000).contains(&kept), "the other counts towards the limit: {kept}");
     }
 
     #[test]
