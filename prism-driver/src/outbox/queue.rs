@@ -52,6 +52,8 @@ pub(crate) struct SendQueue {
     dead: usize,
     /// Whether there may be a [sequence](sequence) of frames.
     has_sequence: bool,
+    /// Whether the peer has kept something waiting since the queue was empty. Then it has no sequences.
+    is_stalled: bool,
     /// The queue's entry in the server's budget, while the queue is counted there.
     entry: Option<BudgetEntry>,
 }
@@ -97,16 +99,20 @@ impl SendQueue {
         }
     }
 
-    /// Fills `into` with the first pieces of the queue, followed by `tail`. Returns the number of pieces.
+    /// Fills `into` with the first pieces of the queue, followed by `tail` if these are all. Returns the number of pieces.
     pub(crate) fn pieces<'a>(&'a self, tail: &'a [u8], into: &mut [IoSlice<'a>]) -> usize {
         let mut own = &self.own[..];
         let mut written = self.front_written;
-        let up_to_last_frame = self.frames.iter().flat_map(|frame| {
+        let offered = self.offered_frames(into.len());
+        let up_to_last_frame = self.frames.iter().take(offered).flat_map(|frame| {
             let own_before = own.split_off(..frame.own_before).unwrap_or_default();
             let [header, payload] = frame.bytes.rest(mem::take(&mut written));
             [own_before, header, payload]
         });
-        let after_frames = [&self.own[self.own_before_frames..], tail];
+        let after_frames = match offered == self.frames.len() {
+            true => [&self.own[self.own_before_frames..], tail],
+            false => [&[][..]; 2],
+        };
         let pieces = up_to_last_frame.chain(after_frames).filter(|piece| !piece.is_empty());
         let mut count = 0;
         for (slot, piece) in into.iter_mut().zip(pieces) {
@@ -114,6 +120,17 @@ impl SendQueue {
             count += 1;
         }
         count
+    }
+
+    /// Returns how many frames are offered to one write of this many pieces. At most one sequence is joined for a write,
+    /// because the outbox is locked meanwhile, and the transport may not take the next one.
+    fn offered_frames(&self, pieces: usize) -> usize {
+        if !self.has_sequence {
+            return self.frames.len();
+        }
+        let to_join =
+            self.frames.iter().take(pieces).position(|frame| frame.bytes.is_to_be_joined());
+        to_join.map_or(self.frames.len(), |at| at + 1)
     }
 
     /// Appends a frame without copying its bytes.
@@ -141,8 +158,8 @@ impl SendQueue {
 
     /// Appends a message to the last frames, if it follows them directly. Returns whether it was appended.
     fn extend_last(&mut self, message: &PreparedMessage) -> bool {
-        // What is written in part, or counted in a budget, stays a frame by itself.
-        let is_whole = self.front_written == 0 && self.entry.is_none();
+        // What is written in part stays a frame by itself.
+        let is_whole = self.front_written == 0 && !self.is_stalled;
         if !is_whole || self.own.len() > self.own_before_frames {
             return false;
         }
@@ -154,7 +171,14 @@ impl SendQueue {
         extends
     }
 
-    /// Turns sequences into their frames: for a peer that does not take all of them at once.
+    /// Notes that the peer keeps the queue waiting. Until the queue is empty, it holds no sequences, because they would
+    /// keep the frames of others alive.
+    pub(crate) fn note_stalled(&mut self) {
+        self.is_stalled = true;
+        self.separate_frames();
+    }
+
+    /// Turns sequences into their frames.
     fn separate_frames(&mut self) {
         if !mem::take(&mut self.has_sequence) {
             return;
@@ -244,7 +268,7 @@ impl SendQueue {
         }
         self.frames.clear();
         (self.own_before_frames, self.frame_bytes, self.front_written) = (0, 0, 0);
-        self.has_sequence = false;
+        (self.has_sequence, self.is_stalled) = (false, false);
         self.own.clear();
         if self.dead > 0 {
             // `advance` has cut written bytes off the buffer's front. Asked for more capacity than it has, the buffer

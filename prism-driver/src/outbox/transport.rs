@@ -215,7 +215,12 @@ impl OutboxState {
                     total += count as u64;
                 }
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                Poll::Pending => break Poll::Pending,
+                Poll::Pending => {
+                    if let Some(queue) = &mut self.queue {
+                        queue.note_stalled();
+                    }
+                    break Poll::Pending;
+                }
             }
             // This cannot add a pong between a head and its payload. A payload is passed only if the outbox was idle,
             // and a pong that was held back was added here before the outbox became idle. (With `DropOldest`, an

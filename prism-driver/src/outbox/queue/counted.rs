@@ -15,7 +15,7 @@ impl SendQueue {
         connection: impl FnOnce() -> Weak<dyn Evict>,
     ) {
         if self.entry.is_none() {
-            self.separate_frames();
+            self.note_stalled();
             self.shrink();
             let (memory, frames) = (self.capacity(), self.frames());
             self.entry = Some(BudgetEntry::new(budget, connection(), memory, frames));

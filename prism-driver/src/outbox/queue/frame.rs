@@ -87,6 +87,11 @@ impl FrameBytes {
         matches!(self.0, Kind::Sequence { .. })
     }
 
+    /// Returns whether these are frames of a sequence that has yet to be joined.
+    pub(super) fn is_to_be_joined(&self) -> bool {
+        matches!(&self.0, Kind::Sequence { sequence, .. } if !sequence.is_joined())
+    }
+
     /// Returns the frames of a sequence one by one, or this frame if it is not a sequence.
     pub(super) fn separate(self) -> Result<impl Iterator<Item = Self>, Self> {
         match self.0 {

@@ -1,9 +1,10 @@
 //! [`Sequence`]: frames that several queues hold in the same order, so that the queues share one copy of all of them.
 //!
-//! The members of a room are mostly sent the same messages in the same order. If each member's queue kept a reference to
-//! each frame, sending sixteen messages to a thousand members would count references sixteen thousand times, and copy
-//! each frame a thousand times, because a system call with one piece of memory is cheaper than one with sixteen. Instead,
-//! the queues refer to the beginning of one sequence, whose frames are joined once, when the first queue is written:
+//! The members of a room are mostly sent the same messages in the same order. If each member's queue kept a reference
+//! to each frame, sending sixteen messages to a thousand members would count references sixteen thousand times, and
+//! copy each frame a thousand times, because a system call with one piece of memory is cheaper than one with sixteen.
+//! Instead, the queues refer to the beginning of one sequence, whose frames are joined once, when the first queue is
+//! written:
 //!
 //! ```text
 //!                             frames             joined
@@ -12,12 +13,15 @@
 //!   member 3 ──► first 2 of └───┴───┴───┘      └───────────┘
 //! ```
 //!
-//! A queue starts with a sequence when it gets its second frame. It is either the same as the thread's last sequence, or
-//! the thread begins another one. A queue whose peer does not take all at once, in a server, separates its frames, so that
-//! it does not hold all those that others hold. Elsewhere it holds up to 64 KiB of them.
+//! A queue starts with a sequence when it gets its second frame. It is either the same as the thread's last sequence,
+//! or the thread begins another one. A queue may hold several sequences, one after the other. A write joins at most one
+//! of them, which copies up to 32 KiB while the outbox is locked.
 //!
-//! Threads may extend and join a sequence at the same time: each place is filled once and never changes, and joining fills
-//! the first empty one with the end. So what a queue has found at its places is what the joined bytes begin with.
+//! A queue that holds two frames of a sequence keeps all of its frames alive, and their copy: up to 64 KiB. So once its
+//! peer has not taken all at once, a queue holds no sequences until it is empty.
+//!
+//! Threads may extend and join a sequence at the same time: each place is filled once and never changes, and joining
+//! fills the first empty one with the end. So what a queue has found at its places is what the joined bytes begin with.
 
 use std::{
     array,
@@ -87,7 +91,12 @@ impl Sequence {
         self.frames.get(index)?.get()?.as_ref()
     }
 
-    /// Returns the first bytes of all frames.
+    /// Returns whether the frames are joined already.
+    pub(super) fn is_joined(&self) -> bool {
+        self.joined.get().is_some()
+    }
+
+    /// Returns the first bytes of all frames. Joins them, unless that has been done.
     pub(super) fn joined(&self, len: usize) -> &[u8] {
         &self.joined.get_or_init(|| self.join())[..len]
     }

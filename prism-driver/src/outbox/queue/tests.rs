@@ -216,6 +216,41 @@ fn a_queue_that_missed_a_message_or_got_another_shares_only_what_came_before() {
 }
 
 #[test]
+fn a_write_joins_at_most_one_sequence() {
+    const LEN: usize = 304;
+    let messages = messages(&[300; 40]);
+    let mut queues = [(); 2].map(|()| SendQueue::default());
+    for message in &messages {
+        queues.iter_mut().for_each(|queue| queue.append(message));
+    }
+    for queue in &mut queues {
+        assert_eq!(queue.frames().count(), 2, "sequences of 32 and of 8 frames");
+        queue.buffer().extend_from_slice(b"own");
+    }
+    let [first, second] = &mut queues;
+    assert_eq!(pieces_of(first, b"tail").len(), 32 * LEN);
+    first.advance(32 * LEN);
+    assert_eq!(pieces_of(first, b"tail").len(), 8 * LEN + 7);
+    assert_eq!(pieces_of(second, b"tail").len(), 40 * LEN + 7, "there is nothing left to join");
+}
+
+#[test]
+fn a_queue_that_waits_for_its_peer_holds_no_sequences() {
+    let messages = messages(&[300; 4]);
+    let [a, b, c, d] = &messages[..] else { unreachable!() };
+    let mut queue = SendQueue::default();
+    [a, b].into_iter().for_each(|message| queue.append(message));
+    assert_eq!(queue.frames().count(), 1);
+    queue.note_stalled();
+    [c, d].into_iter().for_each(|message| queue.append(message));
+    assert_eq!(queue.frames().count(), 4);
+    queue.advance(queue.len());
+    queue.clear();
+    [a, b].into_iter().for_each(|message| queue.append(message));
+    assert_eq!(queue.frames().count(), 1);
+}
+
+#[test]
 fn joined_frames_are_not_extended() {
     let messages = messages(&[300; 3]);
     let mut queues = [(); 2].map(|()| SendQueue::default());
