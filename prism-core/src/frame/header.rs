@@ -133,8 +133,9 @@ impl Header {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
-    /// Parses what comes before the mask key in the header of a message that is one frame and not compressed. Returns its
-    /// opcode, its length, and the bytes after that; `None` for any other header, even an incomplete or an invalid one.
+    /// Parses what comes before the mask key in the header of a message that is one frame and not compressed.
+    /// Returns its opcode, its length, and the bytes after that; `None` for any other header, even an incomplete or an
+    /// invalid one.
     #[inline(always)] // Its result stays in registers.
     pub(crate) fn parse_whole_message(
         bytes: &[u8],
@@ -148,8 +149,8 @@ impl Header {
             BINARY => OpCode::Binary,
             _ => return None,
         };
-        // With the wrong bit for the mask, this is not a valid length. The rules are those of `parse_len`, through which an
-        // echo would take three instructions more; a test compares the two.
+        // With the wrong bit for the mask, this is not a valid length. The rules are those of `parse_len`, through
+        // which an echo would take three instructions more; a test compares the two.
         let short = second ^ if is_masked { MASK } else { 0 };
         match short {
             0..126 => Some((opcode, short.into(), rest)),
@@ -216,6 +217,8 @@ impl Header {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use bytes::BytesMut;
 
     use super::{Header, OpCode};
@@ -253,7 +256,12 @@ mod tests {
                         }
                     }
                     Ok(None) => panic!("16 bytes are enough for any header"),
-                    Err(_) => assert!(!defined || !control_fits, "{first:#x} {second:#x}"),
+                    Err(_) => {
+                        assert!(!defined || !control_fits, "{first:#x} {second:#x}");
+                        for is_masked in [false, true] {
+                            assert_eq!(Header::parse_whole_message(&wire, is_masked), None);
+                        }
+                    }
                 }
             }
         }
@@ -278,6 +286,32 @@ mod tests {
             parse(&[0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255]),
             Ok(Some((u64::MAX >> 1, 10)))
         );
+    }
+
+    #[test]
+    fn the_length_of_a_whole_message_is_accepted_if_any_header_may_have_it() {
+        let edges = (16..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        let long: Vec<u64> = (0..=0x1_0001).chain(edges).chain([u64::MAX]).collect();
+        let forms: [(u8, &[u8]); 2] = [(0, &[]), (0x80, &[1, 2, 3, 4])];
+        for (mask, key) in forms {
+            let extended = |short, len: &[u8]| [&[0x82, mask | short], len, key].concat();
+            let wires = (0..126)
+                .map(|short| extended(short, &[]))
+                .chain((0..=u16::MAX).map(|len| extended(126, &len.to_be_bytes())))
+                .chain(long.iter().map(|len| extended(127, &len.to_be_bytes())));
+            for wire in wires {
+                let (parsed, is_masked) = (Header::parse(&wire), mask != 0);
+                let expected = parsed.ok().flatten().map(|(header, _)| (header.len, key));
+                let whole = Header::parse_whole_message(&wire, is_masked);
+                let whole = whole.map(|(_, len, rest)| (len as u64, rest));
+                assert_eq!(whole, expected, "{wire:02x?}");
+                assert_eq!(Header::parse_whole_message(&wire, !is_masked), None, "{wire:02x?}");
+                let before_key = wire.len() - key.len();
+                for cut in 0..before_key {
+                    assert_eq!(Header::parse_whole_message(&wire[..cut], is_masked), None);
+                }
+            }
+        }
     }
 
     #[test]
