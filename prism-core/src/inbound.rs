@@ -34,7 +34,7 @@ use crate::{
         mask::apply_mask,
         utf8,
     },
-    message::{Event, Message},
+    message::{Event, Kind, Message},
     state::Role,
 };
 
@@ -82,12 +82,6 @@ struct DataFrame {
 struct Opening {
     kind: Kind,
     compressed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Binary,
 }
 
 /// A message that has arrived completely, in one frame.
@@ -189,19 +183,15 @@ impl Inbound {
         self.stage = Stage::Ended(result);
     }
 
-    /// Recognizes a message that has arrived completely, in one valid frame, and is not compressed, as nearly all are. It
-    /// passes through no stage. Everything else is left to [`advance`](Self::advance).
+    /// Recognizes a message that has arrived completely, in one valid frame, and is not compressed, as nearly all are.
+    /// It passes through no stage. Everything else is left to [`advance`](Self::advance).
     #[inline(always)] // Its result stays in registers.
     fn whole_message(&self, input: &RecvBuffer) -> Option<WholeMessage> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() || input.is_held() {
             return None;
         }
         let unparsed = input.unparsed();
-        let (opcode, len, rest) = Header::parse_whole_message(unparsed, self.expects_mask())?;
-        let kind = match opcode {
-            OpCode::Text => Kind::Text,
-            _ => Kind::Binary,
-        };
+        let (kind, len, rest) = Header::parse_whole_message(unparsed, self.expects_mask())?;
         let (mask, rest) = match self.expects_mask() {
             true => rest.split_first_chunk().map(|(key, rest)| (Some(*key), rest))?,
             false => (None, rest),

@@ -53,6 +53,13 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The kind of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Binary,
+}
+
 /// A message that owns its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OwnedMessage {

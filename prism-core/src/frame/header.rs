@@ -2,7 +2,10 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::{error::ProtocolError, message::Message};
+use crate::{
+    error::ProtocolError,
+    message::{Kind, Message},
+};
 
 /// The kind of a frame (RFC 6455 §5.2, §11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,36 +137,36 @@ impl Header {
     }
 
     /// Parses what comes before the mask key in the header of a message that is one frame and not compressed.
-    /// Returns its opcode, its length, and the bytes after that; `None` for any other header, even an incomplete or an
+    /// Returns its kind, its length, and the bytes after that; `None` for any other header, even an incomplete or an
     /// invalid one.
     #[inline(always)] // Its result stays in registers.
     pub(crate) fn parse_whole_message(
         bytes: &[u8],
         is_masked: bool,
-    ) -> Option<(OpCode, usize, &[u8])> {
+    ) -> Option<(Kind, usize, &[u8])> {
         const TEXT: u8 = FIN | OpCode::Text as u8;
         const BINARY: u8 = FIN | OpCode::Binary as u8;
         let [first, second, rest @ ..] = bytes else { return None };
-        let opcode = match *first {
-            TEXT => OpCode::Text,
-            BINARY => OpCode::Binary,
+        let kind = match *first {
+            TEXT => Kind::Text,
+            BINARY => Kind::Binary,
             _ => return None,
         };
         // With the wrong bit for the mask, this is not a valid length. The rules are those of `parse_len`, through
         // which an echo would take three instructions more; a test compares the two.
         let short = second ^ if is_masked { MASK } else { 0 };
         match short {
-            0..126 => Some((opcode, short.into(), rest)),
+            0..126 => Some((kind, short.into(), rest)),
             126 => {
                 let (len, rest) = rest.split_first_chunk()?;
                 let len = u16::from_be_bytes(*len);
-                (len >= 126).then_some((opcode, len.into(), rest))
+                (len >= 126).then_some((kind, len.into(), rest))
             }
             127 => {
                 let (len, rest) = rest.split_first_chunk()?;
                 let len = u64::from_be_bytes(*len);
                 let is_valid = len >= 0x1_0000 && len >> 63 == 0;
-                usize::try_from(len).ok().filter(|_| is_valid).map(|len| (opcode, len, rest))
+                usize::try_from(len).ok().filter(|_| is_valid).map(|len| (kind, len, rest))
             }
             _ => None,
         }
@@ -221,7 +224,7 @@ mod tests {
 
     use bytes::BytesMut;
 
-    use super::{Header, OpCode};
+    use super::{Header, Kind, OpCode};
     use crate::error::ProtocolError;
 
     #[test]
@@ -247,7 +250,11 @@ mod tests {
                             let whole = Header::parse_whole_message(&wire, is_masked);
                             let expected = is_message && header.mask.is_some() == is_masked;
                             assert_eq!(whole.is_some(), expected, "{first:#x} {second:#x}");
-                            if let Some((opcode, payload, _)) = whole {
+                            if let Some((kind, payload, _)) = whole {
+                                let opcode = match kind {
+                                    Kind::Text => OpCode::Text,
+                                    Kind::Binary => OpCode::Binary,
+                                };
                                 assert_eq!((opcode, payload as u64), (header.opcode, header.len));
                             }
                         }

@@ -6,8 +6,8 @@ use crate::{
     buffer::RecvBuffer,
     deflate::{Decompressor, Deflate, DeflateParams, SharedCodecs},
     error::ProtocolError,
-    inbound::{Inbound, Kind},
-    message::Event,
+    inbound::Inbound,
+    message::{Event, Kind},
     state::Role,
 };
 
