@@ -30,7 +30,7 @@ impl Outbox {
         if !state.has_owner(waker) {
             state = self.change_owner(state, waker);
         }
-        OwnerStep { state, outbox: self, progress: Unlocked::default() }
+        OwnerStep { state, outbox: self, notify: NotifyOnDrop::default() }
     }
 
     /// Reads once. (The transport lies [behind the lock](crate::outbox) for reading as well, so that a sender can
@@ -259,31 +259,32 @@ impl Outbox {
     }
 }
 
-/// A locked outbox, for a step of the task that owns the connection. The task has several things to do at once, and a lock
-/// for each would cost more than most of them. When this is dropped, the outbox is unlocked, and then tasks are woken.
+/// A locked outbox, for a step of the task that owns the connection. The task has several things to do at once, and a
+/// lock for each would cost more than most of them. When this is dropped, the outbox is unlocked, and then tasks are
+/// woken.
 pub(crate) struct OwnerStep<'a> {
     // Fields are dropped in this order.
     state: Locked<'a>,
     outbox: &'a Outbox,
-    progress: Unlocked,
+    notify: NotifyOnDrop,
 }
 
-/// The tasks to wake when the outbox is unlocked.
+/// Wakes tasks when it is dropped, that is, when the outbox is unlocked.
 #[derive(Default)]
-struct Unlocked(Progress);
+struct NotifyOnDrop(Progress);
 
-impl Drop for Unlocked {
+impl Drop for NotifyOnDrop {
     #[inline]
     fn drop(&mut self) {
-        if self.0.0.is_some() {
+        if !self.0.is_nothing() {
             mem::take(&mut self.0).notify();
         }
     }
 }
 
 impl OwnerStep<'_> {
-    /// Writes the unsent bytes. Returns whether the transport has taken something since the last call, or has failed.
-    /// Is ready when nothing is left. The owner counts as awake from now on.
+    /// Writes the unsent bytes; a step does this at most once. Returns whether the transport has taken something since the
+    /// last call, or has failed. Is ready when nothing is left. The owner counts as awake from now on.
     #[inline] // one of the few calls of each wake-up
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let state = &mut *self.state;
@@ -293,7 +294,11 @@ impl OwnerStep<'_> {
         state.blocked = written.is_pending();
         let took = mem::take(&mut state.took) | (written == Poll::Ready(Written::Failed));
         if took {
-            self.progress.0 = self.outbox.progress(&self.state);
+            debug_assert!(
+                self.notify.0.is_nothing(),
+                "a step writes once, or tasks might not be woken"
+            );
+            self.notify.0 = self.outbox.progress(&self.state);
         }
         (took, written.map(|_| ()))
     }

@@ -21,6 +21,12 @@ pub(crate) enum Room {
 pub(crate) struct Progress(pub(super) Option<(Arc<Waiters>, Room)>);
 
 impl Progress {
+    /// Returns whether there are no tasks to wake.
+    #[inline]
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Wakes the tasks. The caller must not hold the lock of an outbox.
     #[inline]
     pub(crate) fn notify(self) {
