@@ -19,9 +19,9 @@ use prism_core::{CloseCode, CloseFrame, Headers, Latency, Outbound, OwnedHeaders
 use crate::{
     options::{Options, when_slow::WhenSlow},
     outbox::{
+        flags::Flags,
         locked::Locked,
         queue::SendQueue,
-        signals::Signals,
         state::{End, OutboxState, Written},
         sync::{AtomicBool, Mutex},
         waiters::{Progress, Room, Waiters},
@@ -34,6 +34,7 @@ pub(crate) mod batch_number;
 pub(crate) mod budget;
 pub(crate) mod cold_state;
 pub(crate) mod cut;
+pub(crate) mod flags;
 mod flush;
 pub(crate) mod locked;
 pub(crate) mod owner;
@@ -44,7 +45,6 @@ pub(crate) mod queue;
 mod races;
 pub(crate) mod repeats;
 pub(crate) mod send;
-pub(crate) mod signals;
 pub(crate) mod source;
 pub(crate) mod state;
 pub(crate) mod sync;
@@ -54,10 +54,11 @@ pub(crate) mod waiters;
 
 pub(crate) struct Outbox {
     state: Mutex<OutboxState>,
-    signals: Signals,
+    flags: Flags,
     /// The owner's timer has fired.
     timer_fired: AtomicBool,
-    /// The peer has taken bytes after making them wait.
+    /// The peer has taken bytes after making them wait. Only the owner uses this. It is here because it takes no memory
+    /// here, while it would make the deadlines of each session a word larger.
     resumed: AtomicBool,
     high_water_mark: u32,
     compresses: bool,
@@ -76,7 +77,7 @@ impl Outbox {
     ) -> Self {
         Self {
             state: Mutex::new(OutboxState::new(io, outbound, queue, headers, options.when_slow)),
-            signals: Signals::default(),
+            flags: Flags::default(),
             timer_fired: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
             // At zero there would never be room.
@@ -118,23 +119,24 @@ impl Outbox {
 
     /// Begins the close handshake, however full the outbox is. Returns whether this call was the one that closed.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> bool {
-        self.close_and_note(code, reason, Signals::set_closed)
+        self.close_and_note(code, reason, Flags::set_closed)
     }
 
-    /// Does the same because the peer is too slow for the connection's [policy](WhenSlow::Close).
+    /// Closes, like [`close`](Self::close), because the peer is too slow for the connection's
+    /// [policy](WhenSlow::Close).
     pub(crate) fn close_as_too_slow(&self) {
-        let note = Signals::set_closed_as_too_slow;
+        let note = Flags::set_closed_as_too_slow;
         self.close_and_note(CloseCode::TRY_AGAIN_LATER, "too slow", note);
     }
 
-    fn close_and_note(&self, code: CloseCode, reason: &str, note: fn(&Signals)) -> bool {
+    fn close_and_note(&self, code: CloseCode, reason: &str, note: fn(&Flags)) -> bool {
         let mut state = self.lock();
         if !state.encode(|outbound, out| outbound.close(code, reason, out)) {
             return false;
         }
         let sent = CloseFrame::new(code, reason);
         state.cold().closed_with = Some((sent.code, sent.reason.into()));
-        note(&self.signals);
+        note(&self.flags);
         wake_all(state);
         true
     }
@@ -167,13 +169,13 @@ impl Outbox {
 
     /// Returns whether we have closed the connection.
     pub(crate) fn is_closed_by_us(&self) -> bool {
-        self.signals.is_closed()
+        self.flags.is_closed()
     }
 
     /// Returns whether the application has closed the connection, and not [its policy](WhenSlow::Close) or the server's
     /// budget.
     pub(crate) fn is_closed_by_application(&self) -> bool {
-        self.signals.is_closed_by_application()
+        self.flags.is_closed_by_application()
     }
 
     /// Returns when we have closed the connection.
@@ -197,7 +199,7 @@ impl Outbox {
 
     /// Notes that the application has woken the handler, and wakes the owner.
     pub(crate) fn wake_handler(&self) {
-        self.signals.set_woken();
+        self.flags.set_woken();
         wake_owner(self.lock());
     }
 

@@ -16,7 +16,7 @@ impl Outbox {
     pub(crate) fn cut(&self, cut: Cut) {
         let mut state = self.lock();
         state.cut.get_or_insert(cut);
-        self.signals.set_closed();
+        self.flags.set_closed();
         // Only an owner that sleeps is woken. The waker of one that is awake is not needed any more.
         let (io, owner) = (state.give_up(), state.take_sleeping_owner());
         let kept = state.take_owner();
@@ -39,7 +39,7 @@ impl Outbox {
         if is_counted {
             state.cut.get_or_insert(Cut::Eviction);
             state.give_up_sending();
-            self.signals.set_closed_as_too_slow();
+            self.flags.set_closed_as_too_slow();
         }
         is_counted
     }

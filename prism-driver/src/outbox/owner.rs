@@ -105,17 +105,17 @@ impl Outbox {
 
     /// Returns whether we have closed, or the application has woken the handler.
     pub(crate) fn has_signals(&self) -> bool {
-        self.signals.is_any()
+        self.flags.has_signals()
     }
 
     /// Returns whether the application has woken the handler, and we have not closed.
     pub(crate) fn is_woken(&self) -> bool {
-        self.signals.is_only_woken()
+        self.flags.is_only_woken()
     }
 
     /// Returns whether the application has woken the handler since the last call.
     pub(crate) fn take_woken(&self) -> bool {
-        self.signals.take_woken()
+        self.flags.take_woken()
     }
 
     /// Handles a pong, and returns what it answers.
@@ -132,7 +132,7 @@ impl Outbox {
         self.resumed.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether the peer has done so since the last call.
+    /// Returns whether the peer has taken bytes after making them wait, since the last call.
     pub(crate) fn take_resumed(&self) -> bool {
         self.resumed.swap(false, Ordering::Relaxed)
     }
@@ -232,12 +232,12 @@ impl Outbox {
 
     /// Notes that a handler still runs though the transport is gone. Returns whether that is new.
     pub(crate) fn set_stuck(&self) -> bool {
-        self.signals.set_stuck()
+        self.flags.set_stuck()
     }
 
     /// Returns whether a handler was still running when the transport was gone.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.signals.is_stuck()
+        self.flags.is_stuck()
     }
 
     /// Runs the hooks, and then wakes the tasks that wait for the end. If another thread is running the hooks, the
