@@ -2,7 +2,7 @@
 //! it.
 
 use std::{
-    fmt, mem,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -53,7 +53,8 @@ fn send_if_short<M: Lend>(
 }
 
 /// Sends a short message.
-// Everything that this takes is in one function: a call, and the registers that it saves, would cost as much as the copy.
+// Everything that this takes is in one function: a call, and the registers that it saves, would cost as much as the
+// copy.
 fn send_short(
     connection: &Arc<Shared>,
     message: Message<'_>,
@@ -169,19 +170,15 @@ impl<M: Outgoing> Future for Sending<'_, M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { message, waiting } = self.get_mut();
-        let mut is_full = false;
-        if waiting.listening.is_none() {
-            match send_if_short(waiting.connection, message, WhenFull::Wait) {
-                Some(Ok(())) => {
-                    waiting.pass_on();
-                    return Poll::Ready(Ok(()));
-                }
-                Some(Err(TrySendError::Refused(error))) => return Poll::Ready(Err(error)),
-                Some(Err(TrySendError::Full)) => is_full = true,
-                None => {}
+        if waiting.listening.is_none()
+            && let Some(sent) = send_if_short(waiting.connection, message, WhenFull::Wait)
+        {
+            if let Some(result) = waiting.result(sent) {
+                return Poll::Ready(result);
             }
+            waiting.listen_if_full();
         }
-        waiting.poll_send(cx, &mut message.lend(), is_full)
+        waiting.poll_send(cx, &mut message.lend())
     }
 }
 
@@ -190,7 +187,6 @@ impl Waiting<'_> {
         &mut self,
         cx: &mut Context<'_>,
         message: &mut Source<'_>,
-        mut is_full: bool,
     ) -> Poll<Result<(), SendError>> {
         loop {
             if let Some(listening) = &mut self.listening {
@@ -198,25 +194,31 @@ impl Waiting<'_> {
                 self.listening = None;
                 self.waited = true;
             }
-            if mem::take(&mut is_full) {
-                self.listen_if_full();
-                continue;
+            let sent = send_source(self.connection, message, WhenFull::Wait);
+            if let Some(result) = self.result(sent) {
+                return Poll::Ready(result);
             }
-            match send_source(self.connection, message, WhenFull::Wait) {
-                Ok(()) => {
-                    self.pass_on();
-                    return Poll::Ready(Ok(()));
-                }
-                Err(TrySendError::Refused(error)) => return Poll::Ready(Err(error)),
-                Err(TrySendError::Full) if batch_number::begin_yield() => {
-                    // This future may be dropped before it is polled again.
-                    self.pass_on();
-                    self.waited = false;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Err(TrySendError::Full) => self.listen_if_full(),
+            if batch_number::begin_yield() {
+                // This future may be dropped before it is polled again.
+                self.pass_on();
+                self.waited = false;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
+            self.listen_if_full();
+        }
+    }
+
+    /// Returns the result of the future, or `None` if the message found no room.
+    #[inline(always)] // Most messages find room at once.
+    fn result(&self, sent: Result<(), TrySendError>) -> Option<Result<(), SendError>> {
+        match sent {
+            Ok(()) => {
+                self.pass_on();
+                Some(Ok(()))
+            }
+            Err(TrySendError::Refused(error)) => Some(Err(error)),
+            Err(TrySendError::Full) => None,
         }
     }
 

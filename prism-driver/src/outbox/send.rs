@@ -67,22 +67,27 @@ impl Outbox {
         message: &mut Source<'_>,
         when_full: WhenFull,
     ) -> Result<Option<Locked<'_>>, TrySendError> {
-        let Some(mut state) = self.with_room(when_full)? else { return Ok(None) };
-        state.send(message).map_err(TrySendError::Refused)?;
-        state.count_message();
-        Ok(Some(state))
+        self.append_with(when_full, |state| state.send(message))
     }
 
-    /// Appends a message that is [short](crate::outbox::source::Source::as_short), as most are. Returns the outbox, still
-    /// locked, unless the message is missed silently. If its owner [sleeps](for_sleeping_owner), there is more to do.
+    /// Appends a message that is [short](Source::as_short), as most are, otherwise as [`append`](Self::append) does.
     #[inline(always)] // into the only function that calls this
     pub(crate) fn append_short(
         &self,
         message: Message<'_>,
         when_full: WhenFull,
     ) -> Result<Option<Locked<'_>>, TrySendError> {
+        self.append_with(when_full, |state| state.send_short(message))
+    }
+
+    #[inline(always)]
+    fn append_with(
+        &self,
+        when_full: WhenFull,
+        append: impl FnOnce(&mut OutboxState) -> Result<(), SendError>,
+    ) -> Result<Option<Locked<'_>>, TrySendError> {
         let Some(mut state) = self.with_room(when_full)? else { return Ok(None) };
-        state.send_short(message).map_err(TrySendError::Refused)?;
+        append(&mut state).map_err(TrySendError::Refused)?;
         state.count_message();
         Ok(Some(state))
     }
@@ -92,8 +97,8 @@ impl Outbox {
         self.compresses
     }
 
-    /// Makes room as [`send`](Self::send) does, for a message that has yet to be compressed. Returns `None` if the message
-    /// is to be missed silently.
+    /// Makes room as [`send`](Self::send) does, for a message that has yet to be compressed. Returns `None` if the
+    /// message is to be missed silently.
     pub(crate) fn find_room(&self, when_full: WhenFull) -> Result<Option<Room>, TrySendError> {
         let Some(state) = self.with_room(when_full)? else { return Ok(None) };
         if !state.is_open() {
@@ -109,10 +114,8 @@ impl Outbox {
         message: Compressed<'_>,
         when_full: WhenFull,
     ) -> Result<AfterSend, TrySendError> {
-        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
-        state.send_compressed(message).map_err(TrySendError::Refused)?;
-        state.count_message();
-        Ok(after_append(&mut state))
+        let state = self.append_with(when_full, |state| state.send_compressed(message))?;
+        Ok(state.map_or(AfterSend::Nothing, |mut state| after_append(&mut state)))
     }
 
     /// Locks the state when there is room for a message, or follows the connection's policy if there is none. Returns
@@ -193,7 +196,7 @@ fn after_append(state: &mut OutboxState) -> AfterSend {
     if state.owner_sleeps() { for_sleeping_owner(state) } else { AfterSend::Nothing }
 }
 
-/// Returns that work if the owner sleeps.
+/// Returns the work left for a sender that has appended bytes, if the owner sleeps.
 #[inline(never)] // A copy in each caller would make an echo 1 % slower.
 pub(crate) fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
     if state.is_idle() && !state.has_write_failed() {

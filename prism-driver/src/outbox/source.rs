@@ -17,7 +17,7 @@ pub(crate) enum Source<'m> {
     Payload(Payload<'m>),
     /// A message that is encoded already, and shared as it is.
     Prepared(&'m PreparedMessage),
-    /// The same, for a message that is not to be compressed.
+    /// A message that is encoded already, and is not to be compressed.
     PlainPrepared(&'m PreparedMessage),
 }
 
