@@ -236,12 +236,17 @@ impl Outbox {
                 Some(owner)
             }
         };
-        let progress = self.progress(&state);
-        drop(state);
-        progress.notify();
+        self.unlock_and_notify(state);
         if let Some(owner) = woken {
             wakeups::wake(owner);
         }
+    }
+
+    /// Unlocks the outbox, and wakes the tasks that wait because bytes have left, or never will.
+    fn unlock_and_notify(&self, state: Locked<'_>) {
+        let progress = self.progress(&state);
+        drop(state);
+        progress.notify();
     }
 
     /// Returns the tasks to wake because bytes have left, or never will.

@@ -46,9 +46,7 @@ impl Outbox {
         if written == Poll::Ready(Written::Failed) {
             wake_all(state);
         } else if state.unsent_bytes() < before {
-            let progress = self.progress(&state);
-            drop(state);
-            progress.notify();
+            self.unlock_and_notify(state);
         }
     }
 }

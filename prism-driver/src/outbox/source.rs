@@ -96,17 +96,24 @@ impl<'m> Source<'m> {
     }
 }
 
+/// Borrows the message in a payload, which is passed by value or by reference.
+macro_rules! message_in {
+    ($payload:expr, |$message:ident| $copied:expr) => {
+        match $payload {
+            Payload::Message($message) => $copied,
+            Payload::Bytes(bytes) => Message::Binary(bytes),
+            Payload::String(text) => Message::Text(text),
+            Payload::Vec(bytes) => Message::Binary(bytes),
+            Payload::BytesMut(bytes) => Message::Binary(bytes),
+            Payload::PlainText(text) => Message::Text(text),
+            Payload::PlainBinary(bytes) => Message::Binary(bytes),
+        }
+    };
+}
+
 impl<'m> Payload<'m> {
     fn into_message(self) -> Message<'m> {
-        match self {
-            Self::Message(message) => message,
-            Self::Bytes(bytes) => Message::Binary(bytes),
-            Self::String(text) => Message::Text(text),
-            Self::Vec(bytes) => Message::Binary(bytes),
-            Self::BytesMut(bytes) => Message::Binary(bytes),
-            Self::PlainText(text) => Message::Text(text),
-            Self::PlainBinary(bytes) => Message::Binary(bytes),
-        }
+        message_in!(self, |message| message)
     }
 }
 
@@ -118,15 +125,7 @@ impl Payload<'_> {
 
     /// Borrows the message.
     pub(crate) fn as_message(&self) -> Message<'_> {
-        match self {
-            Self::Message(message) => *message,
-            Self::Bytes(bytes) => Message::Binary(bytes),
-            Self::String(text) => Message::Text(text),
-            Self::Vec(bytes) => Message::Binary(bytes),
-            Self::BytesMut(bytes) => Message::Binary(bytes),
-            Self::PlainText(text) => Message::Text(text),
-            Self::PlainBinary(bytes) => Message::Binary(bytes),
-        }
+        message_in!(self, |message| *message)
     }
 
     /// Takes the message as an unmasked frame, without a copy. Returns `None` if it is only borrowed.
