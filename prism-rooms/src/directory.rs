@@ -101,14 +101,24 @@ impl<T: Vacancy> Directory<T> {
 
     /// Calls `visit` with the value of this name, if there is one.
     pub(crate) fn with<R>(&self, name: &str, visit: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let entry = self.find(name)?;
+        self.with_optional(name, |value| value.map(visit))
+    }
+
+    /// Calls `visit` with the value of this name, or with `None` if there is none.
+    pub(crate) fn with_optional<R>(
+        &self,
+        name: &str,
+        visit: impl FnOnce(Option<&mut T>) -> R,
+    ) -> R {
+        let Some(entry) = self.find(name) else { return visit(None) };
         let mut value = entry.value.lock();
         if value.is_vacant() {
-            return None;
+            drop(value);
+            return visit(None);
         }
-        let returned = visit(&mut value);
+        let returned = visit(Some(&mut value));
         self.remove_if_vacant(&entry, value);
-        Some(returned)
+        returned
     }
 
     /// Calls `read` with the values that these names have, all locked at the same time. The names must be

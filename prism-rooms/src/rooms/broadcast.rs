@@ -124,9 +124,9 @@ impl<'a> Recipients<'a> {
     /// Sends a message to the members at all nodes.
     #[inline(never)] // it would make `send` slower where there is no cluster
     fn send_in(&self, cluster: &Shared, message: &PreparedMessage) -> Delivery {
-        let publication = self.publication(cluster);
         let action = OwnedAction::Send { message: message.clone(), or_close: self.or_close };
-        let publish = || publication.publish(action.clone());
+        let publication = self.publication(cluster, action);
+        let publish = || publication.publish();
         let ((stamp, elsewhere), tally) = self.here().send(message, self.or_close, publish);
         cluster.wake();
         Delivery::new(stamp, tally, elsewhere)
@@ -138,9 +138,8 @@ impl<'a> Recipients<'a> {
             let ((), here) = self.here().close(code, reason, || ());
             return Closed { here, elsewhere: Elsewhere::NoCluster };
         };
-        let publication = self.publication(cluster);
-        let publish = || publication.publish(OwnedAction::close(code, reason));
-        let ((_, elsewhere), here) = self.here().close(code, reason, publish);
+        let publication = self.publication(cluster, OwnedAction::close(code, reason));
+        let ((_, elsewhere), here) = self.here().close(code, reason, || publication.publish());
         cluster.wake();
         Closed { here, elsewhere }
     }
@@ -151,8 +150,8 @@ impl<'a> Recipients<'a> {
             self.here().wake(|| ());
             return Elsewhere::NoCluster;
         };
-        let publication = self.publication(cluster);
-        let (_, elsewhere) = self.here().wake(|| publication.publish(OwnedAction::Wake));
+        let publication = self.publication(cluster, OwnedAction::Wake);
+        let (_, elsewhere) = self.here().wake(|| publication.publish());
         cluster.wake();
         elsewhere
     }
@@ -164,14 +163,14 @@ impl<'a> Recipients<'a> {
     }
 
     /// Prepares what has to be published for other nodes.
-    fn publication<'c>(&'c self, cluster: &'c Shared) -> Publication<'c> {
+    fn publication<'c>(&'c self, cluster: &'c Shared, action: OwnedAction) -> Publication<'c> {
         let rooms = match &self.scope {
             Scope::Everyone => None,
             Scope::Rooms(rooms) => Some(&rooms[..]),
         };
         let is_elsewhere = |id: &&ConnectionId| self.membership.member(**id).is_none();
         let except = self.except.iter().filter(is_elsewhere).map(|id| id.as_u128()).collect();
-        Publication { cluster, rooms, except, now: cluster.now() }
+        Publication { cluster, rooms, except, action, now: cluster.now() }
     }
 }
 
@@ -181,14 +180,16 @@ struct Publication<'a> {
     rooms: Option<&'a [&'a str]>,
     /// The connections to leave out that are not here.
     except: Vec<u128>,
+    action: OwnedAction,
     now: Duration,
 }
 
 impl Publication<'_> {
-    /// Puts it into the node's outbox, under the lock of the rooms: that gives it the same place among the messages to
-    /// each room as here.
-    fn publish(&self, action: OwnedAction) -> (Stamp, Elsewhere) {
-        self.cluster.publish(self.rooms, self.except.clone(), action, self.now)
+    /// Puts the publication into the node's outbox, under the lock of the rooms: that gives it the same place among the
+    /// messages to each room as here.
+    fn publish(self) -> (Stamp, Elsewhere) {
+        let Self { cluster, rooms, except, action, now } = self;
+        cluster.publish(rooms, except, action, now)
     }
 }
 

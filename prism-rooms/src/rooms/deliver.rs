@@ -34,7 +34,7 @@ impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
         &self,
         message: &PreparedMessage,
         or_close: bool,
-        stamp: impl Fn() -> R,
+        stamp: impl FnOnce() -> R,
     ) -> (R, Tally) {
         let _wakeups = hold_wakeups();
         let mut full = Vec::new();
@@ -86,7 +86,7 @@ impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
         &self,
         code: CloseCode,
         reason: &str,
-        stamp: impl Fn() -> R,
+        stamp: impl FnOnce() -> R,
     ) -> (R, usize) {
         let mut members = Vec::new();
         let stamp = self.for_each(stamp, |member| members.push(member.clone()));
@@ -94,12 +94,12 @@ impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
     }
 
     /// Wakes the handlers of all. Returns the result of `stamp`.
-    pub(super) fn wake<R>(&self, stamp: impl Fn() -> R) -> R {
+    pub(super) fn wake<R>(&self, stamp: impl FnOnce() -> R) -> R {
         let _wakeups = hold_wakeups(); // until no room is locked
         self.for_each(stamp, |member| member.wake())
     }
 
-    fn for_each<R>(&self, stamp: impl Fn() -> R, mut visit: impl FnMut(&Connection)) -> R {
+    fn for_each<R>(&self, stamp: impl FnOnce() -> R, mut visit: impl FnMut(&Connection)) -> R {
         self.membership.for_each(self.scope, stamp, |id, member| {
             if !(self.is_excluded)(id) {
                 visit(member);

@@ -12,7 +12,8 @@
 //! [broadcast lock](BroadcastLock), and a message to everyone holds it exclusively.
 //!
 //! Lock order: first a member's record (to join, leave or end) or the broadcast lock (to send), never both.
-//! Then rooms, in the order of their names, or the list of everyone. Then those of the [cluster](Shared), if there is one.
+//! Then rooms, in the order of their names, or the list of everyone. Then those of the [cluster](Shared), if there is
+//! one.
 
 use std::{
     collections::HashSet,
@@ -213,12 +214,13 @@ impl<M: Member> Membership<M> {
         }
     }
 
-    /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. Before that, and under the
-    /// same locks, it calls `stamp`, once, and returns its result. All calls for one member are made in the order of the stamps.
+    /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. Before that, and under
+    /// the same locks, it calls `stamp`, and returns its result. All calls for one member are made in the order of the
+    /// stamps.
     pub(crate) fn for_each<R>(
         &self,
         scope: &Scope<'_>,
-        stamp: impl Fn() -> R,
+        stamp: impl FnOnce() -> R,
         visit: impl FnMut(M::Id, &M),
     ) -> R {
         match scope {
@@ -226,11 +228,10 @@ impl<M: Member> Membership<M> {
                 self.broadcast_lock.exclusive(|| visit_all(&self.everyone.lock(), stamp, visit))
             }
             Scope::Rooms(rooms) => self.broadcast_lock.shared(|| match rooms[..] {
-                [room] => {
-                    let stamped =
-                        self.with_members(room, |members| visit_all(members, &stamp, visit));
-                    stamped.unwrap_or_else(&stamp) // there is no such room
-                }
+                [room] => self.rooms.with_optional(room, |members| match members {
+                    Some(members) => visit_all(members, stamp, visit),
+                    None => stamp(),
+                }),
                 _ => self.for_each_in_union(rooms.clone(), stamp, visit),
             }),
         }
