@@ -231,7 +231,7 @@ impl Inbound {
             };
             let finished = frame.take_payload(input);
             // The lengths of further fragments are unknown.
-            input.miss(if frame.fin { frame.remaining } else { 0 });
+            input.set_missing(if frame.fin { frame.remaining } else { 0 });
             if finished {
                 self.stage = Stage::Header;
                 if frame.fin {

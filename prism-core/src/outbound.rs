@@ -95,7 +95,7 @@ impl Outbound {
     #[inline] // A call would cost as much as checking whether the connection is open.
     pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
-        self.writer.write_message(OpCode::of(message), message.as_bytes(), out);
+        self.writer.write_inlined(OpCode::of(message), message.as_bytes(), out);
         Ok(())
     }
 

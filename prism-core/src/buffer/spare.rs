@@ -1,27 +1,18 @@
 //! The spare memory of a [`RecvBuffer`], as the place that a message is decompressed into.
 
-use crate::buffer::{RecvBuffer, UNLIMITED, growth};
-
-/// How many decompressed bytes count as a fragment in [`RecvBuffer::hold_after`].
-const INFLATED_PER_FRAGMENT: usize = 512;
+use crate::buffer::{RecvBuffer, growth};
 
 impl RecvBuffer {
-    /// Counts decompressed bytes.
-    pub(crate) fn count_inflated(&mut self, bytes: usize) {
-        if self.fragments_left != UNLIMITED {
-            self.hold_earlier(u32::try_from(bytes / INFLATED_PER_FRAGMENT).unwrap_or(u32::MAX));
-        }
-    }
-
     /// Returns the payload joined so far, and the memory behind all received bytes.
     pub(crate) fn message_and_spare(&mut self) -> (&[u8], &mut [u8]) {
         let (received, spare) = self.data.split_at_mut(self.tail);
         (&received[self.start..self.start + self.joined], spare)
     }
 
-    /// Makes room for at least this many spare bytes. If that takes more memory, then for little more than
-    /// `most`.
+    /// Makes room for at least `at_least` spare bytes, which must not exceed `most`. If that takes more memory, there are
+    /// at most `most + 1` spare bytes then.
     pub(crate) fn make_spare(&mut self, at_least: usize, most: usize) {
+        debug_assert!(at_least <= most);
         if self.data.len() - self.tail < at_least {
             self.reclaim();
             if self.data.len() - self.tail < at_least {

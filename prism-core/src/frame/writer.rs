@@ -34,14 +34,18 @@ impl FrameWriter {
     }
 
     /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
-    #[inline(never)] // There are many callers, for which this is fast enough.
+    ///
+    /// This is [`write_inlined`](Self::write_inlined) as a function of its own, for the many callers for which that is
+    /// fast enough.
+    #[inline(never)]
     pub(crate) fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
-        self.write_message(opcode, payload, out);
+        self.write_inlined(opcode, payload, out);
     }
 
-    /// Does the same for a message that is sent, whose speed matters most.
-    #[inline(always)] // A call would cost a sixth of this.
-    pub(crate) fn write_message(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
+    /// Writes a whole frame, in the code of its caller: a call would cost a sixth of this. It is for the messages that
+    /// are sent, whose speed matters most.
+    #[inline(always)]
+    pub(crate) fn write_inlined(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
         let len = payload.len();
         match &mut self.keys {
             None => Self::write_frame(Header::whole(opcode, None, len), payload, out),
