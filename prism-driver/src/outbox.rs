@@ -24,7 +24,7 @@ use crate::{
         queue::SendQueue,
         state::{End, OutboxState, Written},
         sync::{AtomicBool, Mutex},
-        waiters::{Progress, Room, Waiters},
+        waiters::{Progress, RoomLeft, Waiters},
     },
     runtime::{Transport, contain::contain, wakeups},
     tls::info::TlsInfo,
@@ -253,13 +253,13 @@ impl Outbox {
     fn progress(&self, state: &OutboxState) -> Progress {
         let Some(waiters) = state.waiters() else { return Progress::default() };
         let room = if !state.is_open() {
-            Room::Never
+            RoomLeft::Never
         } else if state.is_full(self.high_water_mark as usize) {
-            Room::None
+            RoomLeft::None
         } else if state.unsent_bytes() == 0 {
-            Room::All
+            RoomLeft::All
         } else {
-            Room::Some
+            RoomLeft::Some
         };
         Progress(Some((waiters, room)))
     }

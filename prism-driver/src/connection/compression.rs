@@ -105,7 +105,7 @@ impl Compression {
         let Some(room) = outbox.find_room(when_full)? else { return Ok(AfterSend::Nothing) };
         let compressor = match &self.compressor {
             Takeover::Never(compressor) => {
-                let sending = Sending { compressor, role: self.role, outbox, room, when_full };
+                let sending = SendingAlone { compressor, role: self.role, outbox, room, when_full };
                 return codecs::with(|codecs| sending.send(message, codecs));
             }
             Takeover::Agreed(compressor) => compressor,
@@ -129,7 +129,7 @@ impl Compression {
         codecs::with(|codecs| {
             if !compressor.takes_over() {
                 let compressor = &*compressor;
-                let sending = Sending { compressor, role: self.role, outbox, room, when_full };
+                let sending = SendingAlone { compressor, role: self.role, outbox, room, when_full };
                 return sending.send(message, codecs);
             }
             let compressed = match message {
@@ -147,7 +147,7 @@ impl Compression {
 }
 
 /// A message on its way into an outbox that refers to no other message.
-struct Sending<'a> {
+struct SendingAlone<'a> {
     compressor: &'a Compressor,
     role: Role,
     outbox: &'a Outbox,
@@ -155,7 +155,7 @@ struct Sending<'a> {
     when_full: WhenFull,
 }
 
-impl Sending<'_> {
+impl SendingAlone<'_> {
     fn send(
         &self,
         message: &mut Source<'_>,

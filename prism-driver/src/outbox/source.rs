@@ -10,7 +10,7 @@ use crate::outbox::queue::{MIN_SHARED, frame::FrameBytes};
 /// From this size on (in bytes), a payload goes to the transport without a copy, if nothing waits ahead of it and it
 /// needs no mask: the copy would cost more than another write. Bytes that have to wait are taken from the sender, if it
 /// passed them by value. Otherwise they are copied, or shared with the next connections that are sent the same message.
-pub(super) const LARGE: usize = 16 << 10;
+pub(super) const LARGE_PAYLOAD: usize = 16 << 10;
 
 /// A message to be sent, in the form in which the sender holds it. The sender keeps it until an outbox has accepted it.
 pub(crate) enum Source<'m> {
@@ -21,7 +21,7 @@ pub(crate) enum Source<'m> {
     PlainPrepared(&'m PreparedMessage),
 }
 
-/// A message that has to be encoded. Only a [large](LARGE) one can be taken from its sender.
+/// A message that has to be encoded. Only a [large](LARGE_PAYLOAD) one can be taken from its sender.
 pub(crate) enum Payload<'m> {
     /// A borrowed message, whose bytes are copied if they have to wait.
     Message(Message<'m>),
@@ -45,7 +45,7 @@ macro_rules! takeable {
         impl<'m> From<$source> for Source<'m> {
             #[inline]
             fn from(message: $source) -> Self {
-                Self::Payload(if message.len() < LARGE {
+                Self::Payload(if message.len() < LARGE_PAYLOAD {
                     Payload::Message((&*message).into())
                 } else {
                     Payload::$variant(message)

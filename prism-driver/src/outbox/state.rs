@@ -20,7 +20,7 @@ use crate::{
         owner_waker::fields::{OwnerSleeps, OwnerWaker},
         queue::{MIN_SHARED, SendQueue, frame::FrameBytes},
         repeats,
-        source::{LARGE, Payload, Source},
+        source::{LARGE_PAYLOAD, Payload, Source},
         waiters::Waiters,
     },
     runtime::Transport,
@@ -311,7 +311,7 @@ impl OutboxState {
     fn send_long(&mut self, payload: &mut Payload<'_>) -> Result<(), SendError> {
         let message = payload.as_message();
         // If something waits already, the owner may be waiting for the transport, too.
-        let at_once = message.as_bytes().len() >= LARGE && self.is_idle();
+        let at_once = message.as_bytes().len() >= LARGE_PAYLOAD && self.is_idle();
         if at_once && self.encode(|outbound, out| outbound.send_header(message, out))? {
             self.write_payload_for_owner(payload);
             return Ok(());

@@ -13,7 +13,7 @@ use crate::{
     buffer_pool,
     outbox::{
         queue::{MAX_PIECES, SendQueue, frame::FrameBytes, sequence::MAX_JOINED},
-        source::{LARGE, Payload},
+        source::{LARGE_PAYLOAD, Payload},
         state::{OutboxState, Written, noop_waker},
     },
     runtime::{
@@ -240,7 +240,7 @@ impl OutboxState {
         if unwritten == 0 {
             return;
         }
-        let kept = if unwritten >= LARGE { payload.take() } else { None };
+        let kept = if unwritten >= LARGE_PAYLOAD { payload.take() } else { None };
         let kept = kept.or_else(|| self.share(payload.as_message()).map(FrameBytes::from));
         let queue = self.queue.get_or_insert_with(buffer_pool::take_send);
         if let Some(frame) = kept {

@@ -6,7 +6,7 @@ use crate::runtime::notice::Notice;
 
 /// How much room there is in an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
+pub(crate) enum RoomLeft {
     None,
     Some,
     /// The outbox is empty.
@@ -18,7 +18,7 @@ pub(crate) enum Room {
 /// The tasks to wake because bytes have left, if any wait, and the room that there is now.
 #[derive(Default)]
 #[must_use = "the tasks have to be woken when nothing is locked"]
-pub(crate) struct Progress(pub(super) Option<(Arc<Waiters>, Room)>);
+pub(crate) struct Progress(pub(super) Option<(Arc<Waiters>, RoomLeft)>);
 
 impl Progress {
     /// Returns whether there are no tasks to wake.
@@ -53,13 +53,13 @@ impl Waiters {
     /// Wakes tasks because bytes have left and perhaps made room. When nothing is left, all senders that wait for room
     /// are woken: a single one might be a future that is not polled, and would keep the room from the others.
     #[inline(never)] // Usually nobody waits.
-    fn notify_progress(&self, room: Room) {
+    fn notify_progress(&self, room: RoomLeft) {
         self.progress.notify(usize::MAX);
         match room {
-            Room::None => {}
-            Room::Some => self.room.notify(1),
-            Room::All => self.room.notify(usize::MAX),
-            Room::Never => {
+            RoomLeft::None => {}
+            RoomLeft::Some => self.room.notify(1),
+            RoomLeft::All => self.room.notify(usize::MAX),
+            RoomLeft::Never => {
                 self.room.notify(usize::MAX);
                 self.closing.notify(usize::MAX);
             }

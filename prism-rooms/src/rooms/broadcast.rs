@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use prism_driver::{CloseCode, Connection, ConnectionId, Outgoing, PreparedMessage};
 
 use super::{
-    deliver::{self, Tally},
+    deliver::{LocalMembers, Tally},
     membership::{Membership, Scope},
 };
 use crate::{
@@ -157,9 +157,9 @@ impl<'a> Recipients<'a> {
     }
 
     /// Returns the recipients of this node.
-    fn here(&self) -> deliver::Recipients<'_, impl Fn(ConnectionId) -> bool> {
+    fn here(&self) -> LocalMembers<'_, impl Fn(ConnectionId) -> bool> {
         let is_excluded = |id| self.except.contains(&id);
-        deliver::Recipients { membership: self.membership, scope: &self.scope, is_excluded }
+        LocalMembers { membership: self.membership, scope: &self.scope, is_excluded }
     }
 
     /// Prepares what has to be published for other nodes.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The members of this node that something is for.
-pub(super) struct Recipients<'a, E> {
+pub(super) struct LocalMembers<'a, E> {
     pub(super) membership: &'a Membership<Connection>,
     pub(super) scope: &'a Scope<'a>,
     /// Whether a member is left out.
@@ -27,7 +27,7 @@ pub(super) struct Tally {
     pub(super) dropped: usize,
 }
 
-impl<E: Fn(ConnectionId) -> bool> Recipients<'_, E> {
+impl<E: Fn(ConnectionId) -> bool> LocalMembers<'_, E> {
     /// Sends a message to all. Calls `stamp` under the locks that give it its place, and returns its result.
     #[inline]
     pub(super) fn send<R>(
@@ -116,7 +116,7 @@ pub(crate) fn deliver(membership: &Membership<Connection>, incoming: Incoming) {
         None => Scope::Everyone,
     };
     let is_excluded = |id: ConnectionId| except.binary_search(&id.as_u128()).is_ok();
-    let recipients = Recipients { membership, scope: &scope, is_excluded };
+    let recipients = LocalMembers { membership, scope: &scope, is_excluded };
     match action {
         OwnedAction::Send { message, or_close } => {
             recipients.send(&message, or_close, || ());
