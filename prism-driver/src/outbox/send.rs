@@ -16,6 +16,8 @@ use crate::{
     },
 };
 
+mod enqueue;
+
 /// Whether a sender waits or fails if there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
