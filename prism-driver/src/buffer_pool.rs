@@ -22,8 +22,8 @@ pub(crate) const LARGE_RECV_BUFFER: usize = 512 << 10;
 /// The size up to which a receive buffer is kept: that of a message of 1 MiB, the default limit, and a read behind it.
 const MAX_RECV_BUFFER: usize = (1 << 20) + (64 << 10);
 
-/// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to thousands
-/// of such connections would take as many of these.
+/// The size of a new send buffer in bytes. That of a connection whose task sleeps begins smaller: a message to
+/// thousands of such connections would take as many of these.
 const SEND_BUFFER: usize = 4 << 10;
 
 /// The size up to which a send buffer, with its memory for frames, is kept for the next connection in any case.

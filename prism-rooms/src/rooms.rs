@@ -38,9 +38,9 @@ use self::membership::{Membership, Scope};
 /// # }
 /// ```
 ///
-/// No method waits for a peer, and only [`reached`](Self::reached) and [`len_everywhere`](Self::len_everywhere), which are
-/// about the other nodes of a [cluster](crate::Cluster), are async. You can call all of them from any task or thread, inside
-/// and outside of a handler.
+/// No method waits for a peer, and only [`reached`](Self::reached) and [`len_everywhere`](Self::len_everywhere), which
+/// are about the other nodes of a [cluster](crate::Cluster), are async. You can call all of them from any task or
+/// thread, inside and outside of a handler.
 #[derive(Clone)]
 pub struct Rooms {
     membership: Arc<Membership<Connection>>,
@@ -97,8 +97,8 @@ impl Rooms {
     /// Adds a connection to a room. Returns whether it has joined: `false` if it was in the room already.
     ///
     /// The connection is a recipient of every message that is sent to the room after `join` has returned, and of none
-    /// that was sent before `join` was called. In a [cluster](crate::Cluster), this is true of messages that are sent at this
-    /// node; for those of other nodes, wait until the room is [`reached`](Self::reached).
+    /// that was sent before `join` was called. In a [cluster](crate::Cluster), this is true of messages that are sent
+    /// at this node; for those of other nodes, wait until the room is [`reached`](Self::reached).
     ///
     /// # Errors
     /// Returns an error if the connection has ended, or if it is already in the [maximum number of
@@ -187,12 +187,12 @@ impl Rooms {
     /// Waits until messages that other nodes of the [`Cluster`](crate::Cluster) send to a room arrive here. Returns
     /// whether they do.
     ///
-    /// The first connection that joins a room makes this node subscribe to it, which takes a moment: the time of a round
-    /// trip to the backplane, or until the backplane can be reached. The room's members receive what other nodes send after
-    /// this has returned. They may receive some that was sent before.
+    /// The first connection that joins a room makes this node subscribe to it, which takes a moment: the time of a
+    /// round trip to the backplane, or until the backplane can be reached. The room's members receive what other nodes
+    /// send after this has returned. They may receive some that was sent before.
     ///
-    /// Returns `false` if the room has no members here, or none any more, and if the node has left the cluster. Returns at
-    /// once if there is no cluster: `true` if the room has members. Cancel-safe.
+    /// Returns `false` if the room has no members here, or none any more, and if the node has left the cluster. Returns
+    /// at once if there is no cluster: `true` if the room has members. Cancel-safe.
     ///
     /// ```no_run
     /// # async fn example(rooms: prism_rooms::Rooms, connection: prism_driver::Connection) {
@@ -265,8 +265,8 @@ impl Rooms {
         self.membership.with_members(room, |members| members.len()).unwrap_or(0)
     }
 
-    /// Returns the number of members in a room at all nodes of the [`Cluster`](crate::Cluster). Asks the other nodes, and
-    /// waits for their answers, for 300 ms at most.
+    /// Returns the number of members in a room at all nodes of the [`Cluster`](crate::Cluster). Asks the other nodes,
+    /// and waits for their answers, for 300 ms at most.
     ///
     /// This costs each node an answer, so it is for an occasional look, and not for each request of a peer. Without a
     /// cluster, it returns the number of members here at once. Cancel-safe.

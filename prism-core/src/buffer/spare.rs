@@ -9,8 +9,8 @@ impl RecvBuffer {
         (&received[self.start..self.start + self.joined], spare)
     }
 
-    /// Makes room for at least `at_least` spare bytes, which must not exceed `most`. If that takes more memory, there are
-    /// at most `most + 1` spare bytes then.
+    /// Makes room for at least `at_least` spare bytes, which must not exceed `most`. If that takes more memory, there
+    /// are at most `most + 1` spare bytes then.
     pub(crate) fn make_spare(&mut self, at_least: usize, most: usize) {
         debug_assert!(at_least <= most);
         if self.data.len() - self.tail < at_least {

@@ -87,8 +87,8 @@ impl Codecs {
         core::mem::replace(&mut self.compressed, 0)
     }
 
-    /// Gives back the memory of a long message. To be called when the compressed message has been sent, by a thread that
-    /// may not compress another one soon.
+    /// Gives back the memory of a long message. To be called when the compressed message has been sent, by a thread
+    /// that may not compress another one soon.
     pub fn shrink(&mut self) {
         if self.output.len() > KEPT_OUTPUT {
             self.output = Vec::new();

@@ -82,8 +82,8 @@ pub trait Outgoing: Lend + Send + Sync + Unpin + Sized {
 /// A message that is not compressed, even if its connection has [compression](crate::Options::compression). It can be
 /// sent wherever a message can.
 ///
-/// Use this for secrets, because the length of a compressed message tells something about its content (see [the guide to
-/// compression](crate::docs::compression)). And use it for what is compressed already, such as an image: Prism would
+/// Use this for secrets, because the length of a compressed message tells something about its content (see [the guide
+/// to compression](crate::docs::compression)). And use it for what is compressed already, such as an image: Prism would
 /// notice that compression gains nothing, but only after trying.
 ///
 /// ```no_run

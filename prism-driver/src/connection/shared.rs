@@ -26,8 +26,8 @@ impl Shared {
         Arc::new(Self { id: LocalId::new(), peer_addr: peer_addr.into(), request, outbox })
     }
 
-    /// Returns the compression of what is sent. (A broadcast asks each connection, and should not have to look outside of
-    /// this.)
+    /// Returns the compression of what is sent. (A broadcast asks each connection, and should not have to look outside
+    /// of this.)
     #[inline]
     pub(crate) fn compression(&self) -> Option<&Compression> {
         if self.outbox.compresses() { self.request.compression() } else { None }

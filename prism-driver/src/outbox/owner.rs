@@ -283,8 +283,8 @@ impl Drop for NotifyOnDrop {
 }
 
 impl OwnerStep<'_> {
-    /// Writes the unsent bytes; a step does this at most once. Returns whether the transport has taken something since the
-    /// last call, or has failed. Is ready when nothing is left. The owner counts as awake from now on.
+    /// Writes the unsent bytes; a step does this at most once. Returns whether the transport has taken something since
+    /// the last call, or has failed. Is ready when nothing is left. The owner counts as awake from now on.
     #[inline] // one of the few calls of each wake-up
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let state = &mut *self.state;

@@ -99,7 +99,8 @@ impl SendQueue {
         }
     }
 
-    /// Fills `into` with the first pieces of the queue, followed by `tail` if these are all. Returns the number of pieces.
+    /// Fills `into` with the first pieces of the queue, followed by `tail` if these are all. Returns the number of
+    /// pieces.
     pub(crate) fn pieces<'a>(&'a self, tail: &'a [u8], into: &mut [IoSlice<'a>]) -> usize {
         let mut own = &self.own[..];
         let mut written = self.front_written;
@@ -122,8 +123,8 @@ impl SendQueue {
         count
     }
 
-    /// Returns how many frames are offered to one write of this many pieces. At most one sequence is joined for a write,
-    /// because the outbox is locked meanwhile, and the transport may not take the next one.
+    /// Returns how many frames are offered to one write of this many pieces. At most one sequence is joined for a
+    /// write, because the outbox is locked meanwhile, and the transport may not take the next one.
     fn offered_frames(&self, pieces: usize) -> usize {
         if !self.has_sequence {
             return self.frames.len();

@@ -56,7 +56,8 @@ impl Outbox {
 }
 
 impl OutboxState {
-    /// Notes that a message has been sent. It is counted when something is written or flushed, or when nothing can be any more.
+    /// Notes that a message has been sent. It is counted when something is written or flushed, or when nothing can be
+    /// any more.
     #[inline(always)]
     pub(super) fn count_message(&mut self) {
         self.uncounted += 1;

@@ -184,8 +184,8 @@ impl OutboxState {
             self.took = true;
             match flushed {
                 Flushed::All => break,
-                // These bytes were counted when the transport accepted them. But only now the peer takes them. Nothing is
-                // unsent here, so no `Outbox::flush` returns early because they count twice.
+                // These bytes were counted when the transport accepted them. But only now the peer takes them. Nothing
+                // is unsent here, so no `Outbox::flush` returns early because they count twice.
                 Flushed::Some(count) => self.count_written(count),
             }
         }

@@ -46,8 +46,8 @@ pub struct Delivery {
     /// If a connection has the policy [`DropOldest`](prism_driver::WhenSlow::DropOldest), the outbox accepts the new
     /// message, and older messages are dropped instead. [`Connection::missed`] counts those.
     pub dropped: usize,
-    /// What becomes of the message at other nodes of the [`Cluster`](crate::Cluster), if there is one. The other numbers are
-    /// those of this node.
+    /// What becomes of the message at other nodes of the [`Cluster`](crate::Cluster), if there is one. The other
+    /// numbers are those of this node.
     pub elsewhere: Elsewhere,
 }
 
@@ -107,8 +107,8 @@ impl<'a> Recipients<'a> {
     /// [`DropOldest`](prism_driver::WhenSlow::DropOldest), it misses older messages instead.
     ///
     /// For recipients whose messages are [compressed](prism_driver::Options::compression), the message is compressed
-    /// once, before any room is locked. (If they have agreed on different windows, a long message is compressed once for
-    /// each window.) A connection that joins at that moment may receive it uncompressed.
+    /// once, before any room is locked. (If they have agreed on different windows, a long message is compressed once
+    /// for each window.) A connection that joins at that moment may receive it uncompressed.
     ///
     /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
     /// returns.

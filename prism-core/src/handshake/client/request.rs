@@ -13,8 +13,8 @@ use crate::handshake::http::{
 
 /// A client's upgrade request: the host, the target, and further headers.
 ///
-/// All parts are checked here, so that none can inject a header or another request. `Debug` shows the host, the path and
-/// the names of the headers: the rest may contain secrets.
+/// All parts are checked here, so that none can inject a header or another request. `Debug` shows the host, the path
+/// and the names of the headers: the rest may contain secrets.
 ///
 /// ```
 /// use prism_core::{ClientRequest, InvalidRequest};

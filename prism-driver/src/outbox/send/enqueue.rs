@@ -1,5 +1,5 @@
-//! How a message enters the send queue: as a copy, as a frame that other connections share, or as the sender's own bytes.
-//! A large message may be written without entering it.
+//! How a message enters the send queue: as a copy, as a frame that other connections share, or as the sender's own
+//! bytes. A large message may be written without entering it.
 
 use prism_core::{Message, PreparedMessage, Role, SendError, deflate::Compressed};
 
