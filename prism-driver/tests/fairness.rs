@@ -109,8 +109,9 @@ impl Handler for Hub {
 #[test]
 fn a_poll_sends_a_bounded_number_of_messages_to_others() {
     const MEMBERS: usize = 1_000;
-    const MESSAGES: usize = 200;
-    for capacity in [usize::MAX, 0] {
+    const MESSAGES: usize = 600;
+    // What leaves together with an earlier message costs less than what is only added to a queue that is stuck.
+    for (capacity, most) in [(usize::MAX, 128), (0, 64)] {
         let (sim, count) = (Sim::default(), Arc::<Count>::default());
         let (mut members, mut peers) = (Vec::new(), Vec::new());
         for _ in 0..MEMBERS {
@@ -130,7 +131,12 @@ fn a_poll_sends_a_bounded_number_of_messages_to_others() {
                 assert!(poll_once(&mut serving).await.is_none());
                 sim.settle().await;
                 let handled = count.0.load(Ordering::Relaxed);
-                assert!(handled - before <= 64, "{} times {MEMBERS}", handled - before);
+                let in_turn = handled - before;
+                assert!(in_turn <= most, "{in_turn} times {MEMBERS}");
+                assert!(
+                    in_turn >= most / 2 || handled == MESSAGES,
+                    "only {in_turn} times {MEMBERS}"
+                );
                 before = handled;
             }
         });

@@ -38,12 +38,16 @@ pub(crate) struct Interrupted {
     yielding: Yield,
 }
 
-/// How many messages to other connections a session may send before others get a turn. Those to one connection leave
-/// together, so a lower limit would not only divide the work, but add to it.
-pub(crate) const DELIVERIES_PER_TURN: usize = 64 << 10;
+/// How many messages to other connections a session may send before others get a turn, if all leave together with an earlier
+/// one to the same connection. Those of a turn leave together, so a lower limit would not only divide the work, but add to it:
+/// with this one, a turn passes sixteen messages on to ten thousand members of a room.
+pub(crate) const DELIVERIES_PER_TURN: usize = 256 << 10;
 
-/// How many messages to other connections cost as much as compressing a byte.
-const DELIVERIES_PER_BYTE: usize = 4;
+/// How many of them cost as much as the first message of a turn to a connection, which has to be written to.
+const DELIVERIES_PER_WRITE: usize = 4;
+
+/// How many of them cost as much as compressing a byte.
+const DELIVERIES_PER_BYTE: usize = 16;
 
 /// Whether a sender gives others a turn.
 #[derive(Clone, Copy)]
@@ -71,6 +75,11 @@ pub(crate) fn current() -> Option<u64> {
 /// Counts a message to a connection that sleeps, or that has no room for it. What a handler sends before it waits for
 /// something else is not counted after that: others get a turn meanwhile.
 pub(crate) fn count_delivery() {
+    DELIVERIES.set(DELIVERIES.get() + DELIVERIES_PER_WRITE);
+}
+
+/// Counts a message to a connection that sleeps, and to which this turn has sent another one already.
+pub(crate) fn count_further_delivery() {
     DELIVERIES.set(DELIVERIES.get() + 1);
 }
 

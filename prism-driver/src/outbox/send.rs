@@ -204,14 +204,19 @@ pub(crate) fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
     if state.is_idle() && !state.has_write_failed() {
         return AfterSend::Nothing;
     }
-    batch_number::count_delivery();
     if state.blocked {
+        batch_number::count_delivery();
         let is_over = state.budget_entry().is_some_and(|entry| entry.budget().is_over());
         return if is_over { AfterSend::EnforceBudget } else { AfterSend::Nothing };
     }
-    match batch_number::current() {
+    let batch = batch_number::current();
+    if batch == Some(state.batch) {
+        batch_number::count_further_delivery();
+        return AfterSend::Nothing;
+    }
+    batch_number::count_delivery();
+    match batch {
         None => state.take_sleeping_owner().map_or(AfterSend::Nothing, AfterSend::WakeOwner),
-        Some(number) if state.batch == number => AfterSend::Nothing,
         Some(number) => {
             state.batch = number;
             AfterSend::AddToBatch

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn messages_that_cost_less_than_a_unit_are_part_of_the_next_result() {
         let costs = [1, DELIVERIES_PER_UNIT - 2, 1, 3 * DELIVERIES_PER_UNIT - 1, 1].map(|count| {
-            (0..count).for_each(|_| batch_number::count_delivery());
+            (0..count).for_each(|_| batch_number::count_further_delivery());
             take_cost_of_deliveries()
         });
         assert_eq!(costs, [0, 0, 1, 2, 1]);

@@ -221,7 +221,7 @@ mod tests {
         let mut connection = ServiceConnection::new(client, NoReplies);
         let mut cx = Context::from_waker(Waker::noop());
         faults.to_server().set_capacity(600 << 10);
-        connection.out().extend([b'x'; 1 << 20]);
+        connection.out().resize(1 << 20, b'x');
         connection.write(&mut cx);
         assert!(connection.out.len() < 1 << 19, "{}", connection.out.len());
         faults.to_server().set_capacity(2 << 20);
