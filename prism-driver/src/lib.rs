@@ -103,6 +103,7 @@ pub use runtime::close_write::CloseWrite;
 pub use runtime::contain::contain;
 pub use runtime::notice::Deferring;
 #[cfg(any(target_os = "android", target_os = "linux"))]
+#[doc(hidden)] // for prism-tokio
 pub use runtime::unsent_limit::UnsentLimit;
 pub use runtime::wakeups::{HeldWakeups, hold_wakeups};
 pub use runtime::{AdaptStream, Network, Runtime, Transport};

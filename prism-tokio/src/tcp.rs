@@ -20,8 +20,8 @@ use crate::io::Io;
 /// After a write that would block, tokio does not try again until the operating system reports the socket as
 /// writable. Linux reports that only after half of the unsent data has left. If the peer reads slowly but
 /// steadily, no progress would be seen for so long that the [write
-/// timeout](prism_driver::Options::write_timeout) could end the connection. There, it also
-/// [adapts](prism_driver::UnsentLimit) how much the kernel accepts for the peer.
+/// timeout](prism_driver::Options::write_timeout) could end the connection. On a server, this type also lets the kernel
+/// accept more unsent bytes, up to 1 MiB instead of 128 KiB, for a peer that takes at once what it is sent.
 ///
 /// On operating systems other than Linux and Android, this type behaves like the socket itself.
 ///

@@ -24,8 +24,8 @@ const FAST: Duration = Duration::from_millis(50);
 /// A peer that makes a write wait longer than this is slow.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Adapts how many unsent bytes the kernel accepts for a TCP connection (`TCP_NOTSENT_LOWAT`) to its peer. A
-/// [`Network`](crate::Network)'s stream has one, if the operating system has this setting.
+/// Adapts how many unsent bytes the kernel accepts for a TCP connection (`TCP_NOTSENT_LOWAT`) to its peer. The streams of
+/// the adapters have one on operating systems with this setting. It is not part of the public interface.
 ///
 /// The listener of a server sets a low limit, which its connections inherit. It keeps the memory for peers that do not
 /// read small, but divides a large message into several writes. So the limit is doubled, up to three times, when a peer

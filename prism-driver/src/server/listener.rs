@@ -72,7 +72,7 @@ fn on_first(
 }
 
 /// Limits how much the kernel accepts for the listener's connections, which inherit the setting and
-/// [adapt](crate::UnsentLimit) it. A failure is ignored, because the server works without the limit.
+/// [adapt](crate::runtime::unsent_limit) it. A failure is ignored, because the server works without the limit.
 pub(crate) fn limit_unsent_in_kernel(listener: &TcpListener) {
     #[cfg(any(target_os = "android", target_os = "linux"))]
     let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(unsent_limit::LOWEST);
