@@ -20,23 +20,26 @@ use crate::{
 /// The least spare memory that a read is offered.
 const MIN_READ: usize = 16 << 10;
 
-/// How many bytes of a message have to be missing for a large buffer. The message gets so much memory for a moment
-/// only: when the connection has to wait, all is given back except for twice what has arrived.
-const LONG: usize = 192 << 10;
+/// How many bytes of a message have to be missing before it gets a large buffer. It has that only while it is read: when the
+/// connection waits, or its turn is over, a large buffer that is mostly unused is given back.
+const MIN_MISSING_FOR_LARGE: usize = 192 << 10;
 
-/// How many bytes have to have arrived just before. Moving the received bytes to a large buffer, and back, takes no
-/// longer than ten times as many bytes take to arrive.
-const FLOWING: u64 = 32 << 10;
+/// How many bytes have to have arrived since the connection last waited, or its turn was over. So the message is copied at
+/// most three times while that many arrive: out of a large buffer, when the small one grows, and into a large buffer again.
+/// That is done below half a MiB, and makes fewer than 40 copied bytes for each that arrives.
+const MIN_ARRIVED_FOR_LARGE: u64 = 32 << 10;
 
 /// The most that one read returns, which is half a turn: the buffer of a message that is still arriving may be as large
-/// as the message.
+/// as the message. While the kernel copies it, for some 100 µs, the outbox is locked, so a sender to this connection waits
+/// for that, and so does a broadcast. With smaller reads, long messages would take more CPU time.
 const MAX_READ: usize = 512 << 10;
 
 /// How much a handshake reads at once: bytes after the head can wait in the kernel.
 pub(crate) const HEAD_READ: usize = 4 << 10;
 
-/// While the connection waits for more, the bytes received so far are kept in as little memory as they need. For that
-/// they are moved when the connection has to wait, and again when more arrive, if they are few.
+/// While the connection waits for more, the memory for the bytes received so far is at most four times as large as they are,
+/// and from 512 KiB on, at most twice. For that they are moved when the connection has to wait, and again when more arrive,
+/// if they are few.
 pub(crate) struct ReadBuffer(Option<Box<CountedBuffer>>);
 
 impl ReadBuffer {
@@ -44,8 +47,8 @@ impl ReadBuffer {
         Self(None)
     }
 
-    /// Makes room for a read, which may take a while. If the read is pending, [give back](Self::shrink) the memory that is
-    /// not needed.
+    /// Makes room for a read. That may take a while, because it may move what has been received. If the read is pending,
+    /// [give back](Self::shrink) the memory that is not needed.
     pub(crate) fn prepare(&mut self) -> Prepared<'_> {
         let buffer = self.buffer();
         buffer.spare(MIN_READ);
@@ -83,7 +86,8 @@ impl ReadBuffer {
     }
 
     /// Returns a buffer to read into, with the received bytes. Without a buffer, the connection has done nothing in this
-    /// turn, so all of it is left.
+    /// turn, so all of it is left. (Bytes are counted when the connection waits, and when its turn is over, so those that
+    /// are not counted are those that have arrived since.)
     pub(crate) fn buffer(&mut self) -> &mut CountedBuffer {
         let buffer = self.0.get_or_insert_with(|| {
             let mut buffer = buffer_pool::take_recv();
@@ -92,8 +96,8 @@ impl ReadBuffer {
         });
         if buffer.capacity() < buffer_pool::RECV_BUFFER {
             move_to(buffer, buffer_pool::take_recv());
-        } else if buffer.missing() >= LONG
-            && buffer.uncounted.bytes >= FLOWING
+        } else if buffer.missing() >= MIN_MISSING_FOR_LARGE
+            && buffer.uncounted.bytes >= MIN_ARRIVED_FOR_LARGE
             && buffer.capacity() < buffer_pool::LARGE_RECV_BUFFER
         {
             move_to(buffer, buffer_pool::take_large_recv());
@@ -163,7 +167,7 @@ impl ReadBuffer {
         self.give_back_empty();
         let is_mostly_unused = |buffer: &CountedBuffer| {
             let capacity = buffer.capacity();
-            capacity >= min_capacity && buffer.len() <= max_moved(capacity)
+            capacity >= min_capacity && buffer.len() <= max_len_to_move(capacity)
         };
         if self.0.as_deref().is_some_and(is_mostly_unused) {
             self.move_to_small();
@@ -210,7 +214,7 @@ impl Prepared<'_> {
 }
 
 /// Returns how many received bytes are moved out of a buffer of this size. More of them may keep it.
-const fn max_moved(capacity: usize) -> usize {
+const fn max_len_to_move(capacity: usize) -> usize {
     if capacity < buffer_pool::LARGE_RECV_BUFFER { capacity / 4 } else { capacity / 2 }
 }
 
