@@ -15,16 +15,7 @@ use std::{
 /// looks for I/O instead. Pass it to `smol::block_on`, with an executor that serves few busy connections, and for which
 /// latency matters more than a core.
 ///
-/// To wake a parked thread takes the operating system longer than to echo a message. With a single busy connection, a
-/// server therefore spends most of its time waiting to be woken. If the next message arrives within `span`, a thread
-/// that spins receives it at once. So `span` should be longer than the pauses between messages: 50 µs for a peer on the
-/// same machine, for instance. With many busy connections there is always something to do, no thread parks, and spinning
-/// gains nothing.
-///
-/// **The cost** is CPU time and power. As long as wakeups are less than `span` apart, the thread uses all of its core,
-/// even though it does little. After each wakeup that none follows, it uses `span` of CPU time. A thread whose
-/// connections are idle parks as usual. Do not spin if there are fewer cores than busy threads: what waits for the core
-/// is delayed.
+#[doc = include_str!("../docs/spin.md")]
 ///
 /// If several threads run the executor, each of them that should spin needs a call of its own. The threads of smol's
 /// global executor cannot spin, so use an [executor of your own](crate::Smol::on).

@@ -21,15 +21,7 @@ thread_local! {
 /// Keeps a thread from parking for as long as this after each read, and looks for I/O instead. Spawn it on a
 /// single-threaded runtime that serves few busy connections, and for which latency matters more than a core.
 ///
-/// To wake a parked thread takes the operating system longer than to echo a message. With a single busy connection, a
-/// server therefore spends most of its time waiting to be woken. If the next message arrives within `span`, a thread
-/// that spins receives it at once. So `span` should be longer than the pauses between messages: 50 µs for a peer on the
-/// same machine, for instance. With many busy connections there is always something to do, no thread parks, and spinning
-/// gains nothing.
-///
-/// **The cost** is CPU time and power. As long as reads are less than `span` apart, the thread uses all of its core, even
-/// though it does little. After each read that none follows, it uses `span` of CPU time. A thread whose connections are
-/// idle parks as usual. Do not spin if there are fewer cores than busy threads: what waits for the core is delayed.
+#[doc = include_str!("../docs/spin.md")]
 ///
 /// Reads are those of Prism's connections on the thread that runs this task. A multi-threaded runtime moves tasks from
 /// thread to thread, so this is not for those: use [`serve_sharded`](crate::serve_sharded), and spawn one of these for
