@@ -1,5 +1,7 @@
 //! Prism measured against other WebSocket libraries.
 
+#[cfg(feature = "servers")]
+pub mod cluster;
 pub mod codec;
 mod frame;
 mod json;

@@ -14,12 +14,11 @@ use std::{
     env,
     error::Error,
     path::{Path, PathBuf},
-    process::{Command, exit},
 };
 
 use prism_bench::report::{
-    CELLS, Cell, Maximum, ONCE, Row, Section, Table, Timing, contestants, measure, not_built,
-    write_page,
+    CELLS, Cell, Maximum, ONCE, Row, Section, Table, Timing, build, contestants, measure,
+    not_built, write_page,
 };
 
 struct Arguments {
@@ -111,30 +110,18 @@ fn run(
 
 /// Builds the other programs, because `cargo run` builds only this one.
 fn build_programs() -> Result<(), Box<dyn Error>> {
-    let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
-    let build = || {
-        let mut command = Command::new(&cargo);
-        command.args(["build", "--release", "--manifest-path"]);
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        command
-    };
-    let mut command = build();
-    command.args(["--bin", "server", "--bin", "load", "--bin", "codec", "--bin", "instructions"]);
-    command.args(["--bin", "rooms", "--bin", "example-chat", "--bin", "example-rooms"]);
+    let mut arguments = vec!["--bin", "server", "--bin", "load", "--bin", "codec"];
+    arguments.extend(["--bin", "instructions", "--bin", "rooms", "--bin", "example-chat"]);
+    arguments.extend(["--bin", "example-rooms"]);
     if !cfg!(feature = "peers") {
-        command.args(["--no-default-features", "--features", "servers"]);
+        arguments.extend(["--no-default-features", "--features", "servers"]);
     }
-    succeed(&mut command)?;
+    build(&arguments)?;
     if cfg!(feature = "peers") {
         // By itself, so that it does not change the others' features.
-        let mut command = build();
-        succeed(command.args(["--package", "bench-actix-ws"]))?;
+        build(&["--package", "bench-actix-ws"])?;
     }
     Ok(())
-}
-
-fn succeed(command: &mut Command) -> Result<(), Box<dyn Error>> {
-    if command.status()?.success() { Ok(()) } else { exit(1) }
 }
 
 impl Arguments {

@@ -21,10 +21,10 @@ use super::{
 pub(super) const AT_ONCE: usize = 64;
 
 /// How long to wait before the server counts as hanging.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most bytes that one `read` takes.
-pub(super) const READ_SIZE: usize = 256 << 10;
+pub(crate) const READ_SIZE: usize = 256 << 10;
 
 /// A server's address, and the request that opens a connection.
 #[derive(Clone)]

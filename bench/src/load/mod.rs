@@ -30,6 +30,7 @@ mod span;
 mod talk;
 mod tls;
 
+pub(crate) use self::client::{PATIENCE, READ_SIZE};
 pub use self::{
     amplify::{ATTACKS, Attack},
     arrivals::Arrivals,

@@ -92,6 +92,6 @@ pub(super) fn named(name: &str) -> io::Result<Contestant> {
 }
 
 /// Returns the path of another program of this build.
-pub(super) fn sibling(name: &str) -> io::Result<PathBuf> {
+pub(crate) fn sibling(name: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(name))
 }

@@ -26,7 +26,7 @@ const NAMED: &[&str] = &[
 ];
 
 /// Returns lines that describe the machine and its software.
-pub(super) fn machine() -> Vec<String> {
+pub(crate) fn machine() -> Vec<String> {
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".into());
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
     let kib = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0.0);
@@ -40,15 +40,20 @@ pub(super) fn machine() -> Vec<String> {
     ]
 }
 
-/// Returns names and versions from the lock file of this build.
+/// Returns names and versions of the crates that the page names.
 pub(super) fn versions() -> Vec<(&'static str, String)> {
+    versions_of(NAMED)
+}
+
+/// Returns names and versions from the lock file of this build.
+pub(crate) fn versions_of(names: &[&'static str]) -> Vec<(&'static str, String)> {
     let lock = include_str!("../../Cargo.lock");
     let version = |name: &&'static str| {
         // The last version is the highest.
         let (_, entry) = lock.rsplit_once(&format!("name = \"{name}\"\nversion = \""))?;
         Some((*name, entry.split_once('"')?.0.to_owned()))
     };
-    NAMED.iter().filter_map(version).collect()
+    names.iter().filter_map(version).collect()
 }
 
 fn field(file: &str, name: &str) -> Option<String> {
@@ -57,7 +62,8 @@ fn field(file: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn output(program: &str, arguments: &[&str]) -> String {
+/// Returns what a program prints about itself.
+pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     text.unwrap_or_else(|_| format!("{program} unknown"))

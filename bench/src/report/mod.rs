@@ -2,26 +2,28 @@
 
 mod amplification;
 mod authorize;
+mod build;
 mod cell;
 mod cells;
-mod contestants;
+pub(crate) mod contestants;
 mod floods;
 mod idle;
 mod in_memory;
-mod machine;
+pub(crate) mod machine;
 mod maximum;
 mod once;
 mod page;
 mod plots;
 mod questions;
-mod running;
+pub(crate) mod running;
 mod sharing;
 mod silence;
 mod slow;
-mod table;
+pub(crate) mod table;
 mod trial;
 
 pub use self::{
+    build::build,
     cell::Cell,
     cells::CELLS,
     contestants::{Contestant, contestants, not_built},

@@ -11,11 +11,12 @@ use super::{Contestant, contestants::sibling};
 use crate::{load::Process, servers::Mode};
 
 /// The core of a server with one thread.
-pub(super) const SERVER_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
+pub(crate) const SERVER_CORE: &str = "0";
+/// The core of the load generator.
+pub(crate) const LOAD_CORE: &str = "1";
 
 /// A server that runs until this is dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     address: SocketAddr,
 }
@@ -68,7 +69,8 @@ impl Running {
         Self::spawn(&mut command)
     }
 
-    fn spawn(command: &mut Command) -> Result<Self, Box<dyn Error>> {
+    /// Starts a server with this command, and waits until it prints its address.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self, Box<dyn Error>> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or("no output of the server")?;
@@ -93,7 +95,11 @@ impl Running {
         Ok(command)
     }
 
-    pub(super) fn process(&self) -> Process {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn process(&self) -> Process {
         Process(self.child.id())
     }
 
@@ -141,7 +147,7 @@ impl Drop for Background {
 }
 
 /// Runs a program, and returns the single line of its output.
-pub(super) fn said_by(command: &mut Command) -> Result<String, Box<dyn Error>> {
+pub(crate) fn said_by(command: &mut Command) -> Result<String, Box<dyn Error>> {
     let output = command.output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().into());
@@ -149,7 +155,8 @@ pub(super) fn said_by(command: &mut Command) -> Result<String, Box<dyn Error>> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-fn end(child: &mut Child) {
+/// Kills a process.
+pub(crate) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -159,7 +166,8 @@ fn may_use_real_time_priority() -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn pinned(cores: &str) -> Command {
+/// Returns a command that runs on these cores.
+pub(crate) fn pinned(cores: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", cores]);
     command

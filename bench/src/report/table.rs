@@ -59,13 +59,7 @@ impl Row {
         let sum = |column: usize| -> f64 {
             self.rounds.iter().filter_map(|round| round.get(column)).sum()
         };
-        let (user, kernel) = (sum(USER), sum(KERNEL));
-        let ticks = user + kernel;
-        let Some(total) = self.median(0).filter(|_| ticks > 0.0) else {
-            return ["–", "–"].map(str::to_owned);
-        };
-        let mark = if ticks < TICKS { "~" } else { "" };
-        [user, kernel].map(|part| format!("{mark}{}", grouped(part / ticks * total)))
+        split(self.median(0), sum(USER), sum(KERNEL))
     }
 
     fn median(&self, column: usize) -> Option<f64> {
@@ -220,28 +214,39 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = vec![(String::new(), self.columns())];
         lines.extend(self.rows.iter().map(|row| (row.contestant.label.clone(), self.line(row))));
-        let first = lines.iter().map(|(first, _)| first.chars().count()).max().unwrap_or(0);
-        let width =
-            |column: usize| lines.iter().map(|(_, rest)| rest[column].chars().count()).max();
-        let widths: Vec<_> =
-            (0..lines[0].1.len()).map(|column| width(column).unwrap_or(0)).collect();
         if let Some(note) = &self.note {
             writeln!(f, "{note}\n")?;
         }
-        for (number, (label, rest)) in lines.iter().enumerate() {
-            write!(f, "| {label:first$} |")?;
-            rest.iter()
-                .zip(&widths)
-                .try_for_each(|(text, width)| write!(f, " {text:>width$} |"))?;
-            writeln!(f)?;
-            if number == 0 {
-                write!(f, "|{:-<1$}|", "", first + 2)?;
-                widths.iter().try_for_each(|width| write!(f, "{:->1$}:|", "", width + 1))?;
-                writeln!(f)?;
-            }
-        }
-        Ok(())
+        aligned(f, &lines)
     }
+}
+
+/// Writes a table: for each line its label and its cells. The first line is the head.
+pub(crate) fn aligned(f: &mut impl fmt::Write, lines: &[(String, Vec<String>)]) -> fmt::Result {
+    let first = lines.iter().map(|(first, _)| first.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| lines.iter().map(|(_, rest)| rest[column].chars().count()).max();
+    let widths: Vec<_> = (0..lines[0].1.len()).map(|column| width(column).unwrap_or(0)).collect();
+    for (number, (label, rest)) in lines.iter().enumerate() {
+        write!(f, "| {label:first$} |")?;
+        rest.iter().zip(&widths).try_for_each(|(text, width)| write!(f, " {text:>width$} |"))?;
+        writeln!(f)?;
+        if number == 0 {
+            write!(f, "|{:-<1$}|", "", first + 2)?;
+            widths.iter().try_for_each(|width| write!(f, "{:->1$}:|", "", width + 1))?;
+            writeln!(f)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the parts of CPU time in user mode and in the kernel, by their ticks in all rounds, with a mark if those are few.
+pub(crate) fn split(total: Option<f64>, user: f64, kernel: f64) -> [String; 2] {
+    let ticks = user + kernel;
+    let Some(total) = total.filter(|_| ticks > 0.0) else {
+        return ["–", "–"].map(str::to_owned);
+    };
+    let mark = if ticks < TICKS { "~" } else { "" };
+    [user, kernel].map(|part| format!("{mark}{}", grouped(part / ticks * total)))
 }
 
 /// Formats the size of a window.
@@ -253,7 +258,7 @@ fn window(bits: f64) -> String {
 }
 
 /// Formats a number with commas between thousands.
-pub(super) fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.max(0.0));
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -60,18 +60,20 @@ async fn session(mut stream: TcpStream, members: Option<Members>) -> io::Result<
     }
 }
 
-async fn handshake(stream: &mut TcpStream) -> io::Result<()> {
+/// Answers a request, and returns it.
+pub(crate) async fn handshake(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut request = Vec::with_capacity(1024);
     while !request.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut request).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    write_all(stream, SWITCHING).await
+    write_all(stream, SWITCHING).await?;
+    Ok(request)
 }
 
 /// What sockets did not take at once.
-type Rests = Vec<(Arc<TcpStream>, Vec<u8>)>;
+pub(crate) type Rests = Vec<(Arc<TcpStream>, Vec<u8>)>;
 
 /// Reads once, and writes the bytes; `None` at the end of the stream.
 fn turn(
@@ -79,14 +81,7 @@ fn turn(
     frames: &mut Frames,
     members: Option<&Members>,
 ) -> io::Result<Option<Rests>> {
-    BUFFER.with_borrow_mut(|buffer| {
-        let held = frames.restore_head(buffer);
-        let read = stream.try_read(&mut buffer[held..])?;
-        if read == 0 {
-            return Ok(None);
-        }
-        let output = frames.turn_around(buffer, held + read);
-        let output = &buffer[..output];
+    read(stream, frames, |output| {
         let mut rests = Vec::new();
         match members {
             None => write(stream, output, &mut rests),
@@ -94,18 +89,36 @@ fn turn(
                 members.lock().unwrap().iter().for_each(|stream| write(stream, output, &mut rests));
             }
         }
-        Ok(Some(rests))
+        rests
     })
 }
 
-fn write(stream: &Arc<TcpStream>, bytes: &[u8], rests: &mut Rests) {
+/// Reads once, and passes on the bytes as a server sends them; `None` at the end of the stream.
+pub(crate) fn read<T>(
+    stream: &TcpStream,
+    frames: &mut Frames,
+    pass_on: impl FnOnce(&[u8]) -> T,
+) -> io::Result<Option<T>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let held = frames.restore_head(buffer);
+        let read = stream.try_read(&mut buffer[held..])?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let output = frames.turn_around(buffer, held + read);
+        Ok(Some(pass_on(&buffer[..output])))
+    })
+}
+
+/// Writes as much as fits, and adds the rest to `rests`.
+pub(crate) fn write(stream: &Arc<TcpStream>, bytes: &[u8], rests: &mut Rests) {
     let written = stream.try_write(bytes).unwrap_or(0);
     if written < bytes.len() {
         rests.push((stream.clone(), bytes[written..].to_vec()));
     }
 }
 
-async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         stream.writable().await?;
         match stream.try_write(bytes) {
@@ -119,7 +132,7 @@ async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
 
 /// The position in a stream of frames.
 #[derive(Default)]
-struct Frames {
+pub(crate) struct Frames {
     /// How much of the current payload is still to come, and the mask for its next byte.
     left: usize,
     mask: [u8; 4],

@@ -11,13 +11,13 @@ mod bare;
 mod echo;
 #[cfg(feature = "peers")]
 mod fastwebsockets;
-mod floor;
+pub(crate) mod floor;
 #[cfg(feature = "peers")]
 mod hub;
 #[cfg(feature = "peers")]
 mod hyper_upgrade;
 mod on_axum;
-mod on_tokio;
+pub(crate) mod on_tokio;
 mod other_program;
 mod prism;
 mod prism_axum;
@@ -259,6 +259,6 @@ impl Server {
 }
 
 /// Prints the address, for the process that started this one.
-fn announce(address: SocketAddr) {
+pub(crate) fn announce(address: SocketAddr) {
     println!("listening on {address}");
 }

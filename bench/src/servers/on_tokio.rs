@@ -9,7 +9,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Runs a future on a runtime with this many threads.
-pub(super) fn block_on<T>(threads: usize, future: impl Future<Output = T>) -> io::Result<T> {
+pub(crate) fn block_on<T>(threads: usize, future: impl Future<Output = T>) -> io::Result<T> {
     let mut runtime = match threads {
         1 => runtime::Builder::new_current_thread(),
         _ => runtime::Builder::new_multi_thread(),
@@ -28,15 +28,21 @@ pub(super) fn serve<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    block_on(threads, async {
-        let listener = TcpListener::bind(address).await?;
-        super::announce(listener.local_addr()?);
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            tokio::spawn(connection(stream));
-        }
-    })?
+    block_on(threads, accept(address, connection))?
+}
+
+/// Accepts connections, and gives each a task.
+pub(crate) async fn accept<F>(address: &str, connection: impl Fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(address).await?;
+    super::announce(listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(connection(stream));
+    }
 }
 
 /// Runs a server that gives each connection a task, which begins with the handshake of TLS.
