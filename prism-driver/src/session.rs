@@ -29,7 +29,7 @@
 //! state](crate::connection::shared) and the boxed transport. State that few connections need is created when it is
 //! needed (`ColdState` in the [outbox](crate::outbox::state)), and a deadline is one word.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use prism_core::{
     CloseCode, CloseFrame, Event, Inbound, Outbound, OwnedHeaders, ProtocolError, WebSocket,
@@ -199,17 +199,18 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         connected
     }
 
-    /// Gives one event after the other to the handler, until a close frame or a failure.
+    /// Gives one event after the other to the handler, until a close frame or a failure. After our own close frame, only
+    /// waits for the peer's: the handler has no more use for messages.
     async fn run_events(&mut self) -> Result<Disconnect, Failure> {
         self.connect().await?;
         self.read_buffer.begin_turn();
         loop {
-            let connection = &*self.connection;
-            if connection.outbox().has_signals() {
-                if connection.outbox().is_closed_by_us() {
-                    return self.read_close_frame().await;
+            let mut is_closing = false;
+            if self.connection.outbox().has_signals() {
+                is_closing = self.connection.outbox().is_closed_by_us();
+                if !is_closing {
+                    self.wake_handler().await?;
                 }
-                self.wake_handler().await?;
             }
             let connection = &*self.connection;
             let event = match self.read_buffer.received() {
@@ -226,6 +227,8 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                     }
                     continue;
                 }
+                Some(Event::Close(frame)) => return Ok(end_by_close_frame(connection, frame)),
+                Some(_) if is_closing => self.read_buffer.count(turn::EVENT),
                 Some(Event::Message(message)) => {
                     let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
                     let future =
@@ -235,20 +238,14 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                     ran?;
                 }
                 Some(Event::Pong(payload)) => {
-                    let now = self.deadlines.timer().now();
-                    match connection.outbox().handle_pong(payload, now) {
-                        Pong::Keepalive(took) => events::pong_received(connection, took),
-                        Pong::Application => {
-                            let handler = &mut self.handler;
-                            let future =
-                                call(connection, move || handler.on_pong(connection, payload))?;
-                            RunHandler::new(connection, &mut self.deadlines, future).await?;
-                        }
-                        Pong::Unexpected => {}
+                    if is_for_application(connection, payload, self.deadlines.timer().now()) {
+                        let handler = &mut self.handler;
+                        let future =
+                            call(connection, move || handler.on_pong(connection, payload))?;
+                        RunHandler::new(connection, &mut self.deadlines, future).await?;
                     }
                     self.read_buffer.count(turn::EVENT);
                 }
-                Some(Event::Close(frame)) => return Ok(end_by_close_frame(connection, frame)),
                 Some(event) => {
                     connection.outbox().answer(&event);
                     self.read_buffer.count(turn::EVENT);
@@ -257,30 +254,6 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
             match turn::take_cost_of_deliveries() {
                 0 => {}
                 cost => self.read_buffer.count(cost),
-            }
-        }
-    }
-
-    /// Reads until the peer's close frame, after ours. The handler has no more use for messages.
-    async fn read_close_frame(&mut self) -> Result<Disconnect, Failure> {
-        loop {
-            let event = match self.read_buffer.received() {
-                Some(received) => self.inbound.receive(received)?,
-                None => None,
-            };
-            match event {
-                None => {
-                    let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
-                    if self.read_buffer.is_turn_over() {
-                        driver.pause(&mut self.read_buffer).await?;
-                    } else {
-                        driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
-                    }
-                }
-                Some(Event::Close(frame)) => {
-                    return Ok(end_by_close_frame(&self.connection, frame));
-                }
-                Some(_) => self.read_buffer.count(turn::EVENT),
             }
         }
     }
@@ -362,6 +335,16 @@ impl<T: DeadlineTimer, L, H> RunningSession<T, L, H> {
         }
         Disconnect::Failed(failure)
     }
+}
+
+/// Handles a pong. Returns whether it answers a ping of the application, so that the handler has to know of it.
+fn is_for_application(connection: &Connection, payload: &[u8], now: Duration) -> bool {
+    match connection.outbox().handle_pong(payload, now) {
+        Pong::Keepalive(took) => events::pong_received(connection, took),
+        Pong::Application => return true,
+        Pong::Unexpected => {}
+    }
+    false
 }
 
 /// Answers the peer's close frame, and returns how the connection has ended: by our close frame, if we sent one first.
