@@ -77,6 +77,27 @@ fn a_member_that_leaves_and_joins_again_receives_nothing_twice() {
 }
 
 #[test]
+fn a_join_that_is_given_up_removes_no_member_that_has_joined_otherwise() {
+    let world = World::new(1, 100);
+    world.sim.run(async {
+        let (_socket, connection) = world.connect_elsewhere().await;
+        let Node { history, backplane, .. } = &world.nodes[0];
+        let rooms = history.rooms();
+        world.sim.settle().await;
+        backplane.stall(); // so that joining takes a while
+        let mut joining = Box::pin(history.join(&connection, "tea", None));
+        assert!(poll_once(&mut joining).await.is_none());
+        world.sim.settle().await;
+        assert!(rooms.leave(connection.id(), "tea"));
+        world.sim.settle().await; // the room has no members
+        assert_eq!(rooms.join(&connection, "tea"), Ok(true));
+        drop(joining);
+        world.sim.settle().await;
+        assert!(rooms.contains("tea", connection.id()));
+    });
+}
+
+#[test]
 fn a_client_that_has_left_is_sent_no_more_pages() {
     let options = Options::default().high_water_mark(4 << 10);
     let world = World::with_options(1, 1000, &options, |history| history);

@@ -35,13 +35,7 @@ fn ten_thousand_clients_that_come_back_have_what_was_kept_or_were_told() {
 
 /// CI runs this in a release build.
 #[test]
-#[ignore = "takes long in a debug build"]
-fn a_hundred_thousand_clients_that_come_back_have_what_was_kept_or_were_told() {
-    check(1_000_000..1_003_200, 100_000);
-}
-
-#[test]
-#[ignore = "takes long in a release build"]
+#[ignore = "takes half a minute"]
 fn a_million_clients_that_come_back_have_what_was_kept_or_were_told() {
     check(1_000_000..1_032_000, 1_000_000);
 }
