@@ -99,7 +99,7 @@ fn run(
         eprint!("\r{}: round {round} of {} ", cell.name, arguments.rounds);
         for row in &mut rows {
             match measure(cell, &row.contestant, arguments.timing, rate) {
-                Ok(values) => row.rounds.push(values),
+                Ok(outcome) => row.rounds.push(outcome),
                 Err(error) => eprintln!("{} failed: {error}", row.contestant.label),
             }
         }

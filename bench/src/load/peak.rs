@@ -14,7 +14,7 @@ use super::{
 const FIRST: Payload = Payload { size: 32, text: false };
 
 /// Memory at the peak, in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak {
     /// For each connection: by how much the server has grown since some other connections were opened and used,
     /// which stay.

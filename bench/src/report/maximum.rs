@@ -2,14 +2,11 @@
 
 use std::error::Error;
 
-use super::{Contestant, Timing, cells::MAXIMUM, measure, table::grouped};
+use super::{Contestant, Figure, Timing, cells::MAXIMUM, measure, table::grouped};
 use crate::Spread;
 
 /// How often each server is measured.
 const ROUNDS: usize = 3;
-
-/// The column of values with the operations per second.
-const PER_SECOND: usize = 1;
 
 /// The messages per second of the slowest server.
 #[derive(Clone, Debug)]
@@ -31,7 +28,7 @@ impl Maximum {
         for _ in 0..ROUNDS {
             for (contestant, rates) in &mut rounds {
                 match measure(&MAXIMUM, contestant, timing, None) {
-                    Ok(values) => rates.push(values[PER_SECOND]),
+                    Ok(outcome) => rates.extend(outcome.figure(Figure::PerSecond)),
                     Err(error) => eprintln!("{} failed: {error}", contestant.label),
                 }
             }

@@ -12,6 +12,7 @@ mod in_memory;
 pub(crate) mod machine;
 mod maximum;
 mod once;
+mod outcome;
 mod page;
 mod plots;
 mod questions;
@@ -29,6 +30,7 @@ pub use self::{
     contestants::{Contestant, contestants, not_built},
     maximum::Maximum,
     once::{ONCE, Once, Section},
+    outcome::{Figure, Outcome},
     page::write_page,
     table::{Row, Table},
     trial::{Timing, measure},

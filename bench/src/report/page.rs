@@ -225,14 +225,14 @@ fn summary(page: &mut String, tables: &[Table]) -> fmt::Result {
     writeln!(page, "\n## Prism on tokio and the best peer\n")?;
     writeln!(page, "| | Prism | best peer | | ratio | |\n|---|--:|--:|---|--:|---|")?;
     for table in tables {
-        for (column, what) in table.judged() {
+        for (figure, what) in table.judged() {
             for (label, by) in [
                 ("prism-tokio", ""),
                 ("prism-rooms", ", by `prism-rooms`"),
                 ("prism-axum", ", by `prism-axum`"),
             ] {
                 let (Some(prism), Some(peer)) =
-                    (table.value_of(label, column), table.best_peer(column))
+                    (table.value_of(label, figure), table.best_peer(figure))
                 else {
                     continue;
                 };

@@ -4,7 +4,7 @@ use std::{error::Error, path::Path};
 
 use plotters::{coord::Shift, prelude::*};
 
-use super::{Table, table::grouped};
+use super::{Figure, Table, table::grouped};
 use crate::Spread;
 
 /// Readable on white and on black.
@@ -35,13 +35,13 @@ struct Bar<'a> {
 pub(super) fn draw(path: &Path, tables: &[&Table]) -> Result<(), Box<dyn Error>> {
     let mut panels = Vec::new();
     for table in tables {
-        for (column, what) in table.judged() {
+        for (figure, what) in table.judged() {
             let axis = if table.cell.memory().is_some() {
                 format!("bytes per connection, {what}")
             } else {
                 format!("{what} (median, quartiles)")
             };
-            panels.push((table.cell.title, axis, bars(table, column)));
+            panels.push((table.cell.title, axis, bars(table, figure)));
         }
     }
     let most = panels.iter().map(|(_, _, bars)| bars.len()).max().unwrap_or(0);
@@ -56,7 +56,7 @@ pub(super) fn draw(path: &Path, tables: &[&Table]) -> Result<(), Box<dyn Error>>
     Ok(root.present()?)
 }
 
-fn bars(table: &Table, column: usize) -> Vec<Bar<'_>> {
+fn bars(table: &Table, figure: Figure) -> Vec<Bar<'_>> {
     let mut bars: Vec<_> = table
         .rows
         .iter()
@@ -67,7 +67,7 @@ fn bars(table: &Table, column: usize) -> Vec<Bar<'_>> {
                 _ => YARDSTICK,
             };
             let label = row.contestant.label.as_str();
-            Some(Bar { label, spread: row.spread(column)?, color })
+            Some(Bar { label, spread: row.spread(figure)?, color })
         })
         .collect();
     // The vertical axis begins at the bottom.

@@ -2,31 +2,14 @@
 
 use std::fmt;
 
-use super::{Cell, Contestant};
+use super::{
+    Cell, Contestant,
+    outcome::{Figure, Outcome},
+};
 use crate::Spread;
-
-/// The columns of values for the ticks of CPU time in user mode and in the kernel.
-const USER: usize = 3;
-const KERNEL: usize = 4;
 
 /// The ticks of 10 ms, over all rounds, from which a split of the CPU time is more than an estimate: 30 seconds.
 const TICKS: f64 = 3000.0;
-
-/// The columns of values for compressed messages: the median length of their payloads, and the bits of their
-/// window.
-const LEN: usize = 5;
-const WINDOW_BITS: usize = 6;
-
-/// The columns of values for memory at the peak.
-const PEAK: usize = 5;
-const PEAK_IN_ALL: usize = 6;
-
-/// The columns of values for latency: the 99th percentile is first, because it decides.
-const P99: usize = 0;
-const P50: usize = 1;
-const P999: usize = 2;
-const BUSY_AT_RATE: usize = 3;
-pub(super) const LATE: usize = 4;
 
 /// The results of one cell, best first.
 pub struct Table {
@@ -42,60 +25,64 @@ pub struct Table {
 pub struct Row {
     /// The contestant.
     pub contestant: Contestant,
-    /// The values of each round, as returned by [`measure`](super::measure).
-    pub rounds: Vec<Vec<f64>>,
+    /// The outcome of each round.
+    pub rounds: Vec<Outcome>,
 }
 
 impl Row {
-    /// Returns the spread of one of the values over the rounds.
+    /// Returns the spread of one of the numbers over the rounds.
     #[must_use]
-    pub fn spread(&self, column: usize) -> Option<Spread> {
-        Spread::of(self.rounds.iter().filter_map(|round| round.get(column).copied()).collect())
+    pub fn spread(&self, figure: Figure) -> Option<Spread> {
+        Spread::of(self.rounds.iter().filter_map(|outcome| outcome.figure(figure)).collect())
     }
 
     /// Returns the parts of the median CPU time in user mode and in the kernel, by the ticks of all rounds, with a mark if
     /// those are few.
     fn split(&self) -> [String; 2] {
-        let sum = |column: usize| -> f64 {
-            self.rounds.iter().filter_map(|round| round.get(column)).sum()
+        let sum = |figure| -> f64 {
+            self.rounds.iter().filter_map(|outcome| outcome.figure(figure)).sum()
         };
-        split(self.median(0), sum(USER), sum(KERNEL))
+        let (user, kernel) = (sum(Figure::UserTicks), sum(Figure::KernelTicks));
+        split(self.median(Figure::CpuNs), user, kernel)
     }
 
-    fn median(&self, column: usize) -> Option<f64> {
-        self.spread(column).map(|spread| spread.median)
+    fn median(&self, figure: Figure) -> Option<f64> {
+        self.spread(figure).map(|spread| spread.median)
     }
 }
 
 impl Table {
-    /// Creates a table, with the rows sorted by their first value: less is better.
+    /// Creates a table, with the rows sorted by the first number that is compared: less is better.
     #[must_use]
-    pub fn new(cell: &'static Cell, mut rows: Vec<Row>) -> Self {
-        let key = |row: &Row| row.median(0).unwrap_or(f64::INFINITY);
-        rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
-        Self { cell, rows, note: None }
+    pub fn new(cell: &'static Cell, rows: Vec<Row>) -> Self {
+        let mut table = Self { cell, rows, note: None };
+        if let Some((first, _)) = table.judged().into_iter().next() {
+            let key = |row: &Row| row.median(first).unwrap_or(f64::INFINITY);
+            table.rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        }
+        table
     }
 
-    /// Returns the columns that are compared, and their names: less is better.
+    /// Returns the numbers that are compared, and their names: less is better.
     #[must_use]
-    pub fn judged(&self) -> Vec<(usize, String)> {
+    pub fn judged(&self) -> Vec<(Figure, String)> {
         match self.cell.memory() {
             Some([first, second]) if self.cell.judges_both() => {
-                vec![(0, first.into()), (1, second.into())]
+                vec![(Figure::FirstMemory, first.into()), (Figure::SecondMemory, second.into())]
             }
-            Some([first, _]) => vec![(0, first.into())],
+            Some([first, _]) => vec![(Figure::FirstMemory, first.into())],
             None if self.cell.is_latency() => {
-                [(P99, "p99, µs"), (P50, "p50, µs"), (P999, "p99.9, µs")]
-                    .map(|(column, name)| (column, name.into()))
+                [(Figure::P99, "p99, µs"), (Figure::P50, "p50, µs"), (Figure::P999, "p99.9, µs")]
+                    .map(|(figure, name)| (figure, name.into()))
                     .into()
             }
             None => {
-                let mut judged = vec![(0, format!("CPU ns per {}", self.cell.unit()))];
+                let mut judged = vec![(Figure::CpuNs, format!("CPU ns per {}", self.cell.unit()))];
                 if self.cell.has_lengths() {
-                    judged.push((LEN, "bytes sent".into()));
+                    judged.push((Figure::Len, "bytes sent".into()));
                 }
                 if self.cell.has_peak() {
-                    judged.push((PEAK, "bytes per connection at the peak".into()));
+                    judged.push((Figure::PeakEach, "bytes per connection at the peak".into()));
                 }
                 judged
             }
@@ -104,34 +91,30 @@ impl Table {
 
     /// Returns the median of the contestant with this name.
     #[must_use]
-    pub fn value_of(&self, label: &str, column: usize) -> Option<f64> {
-        self.rows.iter().find(|row| row.contestant.label == label)?.median(column)
+    pub fn value_of(&self, label: &str, figure: Figure) -> Option<f64> {
+        self.rows.iter().find(|row| row.contestant.label == label)?.median(figure)
     }
 
     /// Returns the best peer's name and median.
     #[must_use]
-    pub fn best_peer(&self, column: usize) -> Option<(&str, f64)> {
-        self.best(column, Contestant::is_peer)
+    pub fn best_peer(&self, figure: Figure) -> Option<(&str, f64)> {
+        self.best(figure, Contestant::is_peer)
     }
 
     /// Returns the best of all libraries.
-    fn winner(&self, column: usize) -> Option<f64> {
-        Some(self.best(column, |contestant| !contestant.is_yardstick())?.1)
+    fn winner(&self, figure: Figure) -> Option<f64> {
+        Some(self.best(figure, |contestant| !contestant.is_yardstick())?.1)
     }
 
-    fn best(&self, column: usize, counts: impl Fn(&Contestant) -> bool) -> Option<(&str, f64)> {
+    fn best(&self, figure: Figure, counts: impl Fn(&Contestant) -> bool) -> Option<(&str, f64)> {
         let rows = self.rows.iter().filter(|row| counts(&row.contestant));
         let values =
-            rows.filter_map(|row| Some((row.contestant.label.as_str(), row.median(column)?)));
-        if self.more_is_better(column) {
+            rows.filter_map(|row| Some((row.contestant.label.as_str(), row.median(figure)?)));
+        if figure == Figure::PerSecond {
             values.max_by(|a, b| a.1.total_cmp(&b.1))
         } else {
             values.min_by(|a, b| a.1.total_cmp(&b.1))
         }
-    }
-
-    fn more_is_better(&self, column: usize) -> bool {
-        self.cell.memory().is_none() && !self.cell.is_latency() && column == 1
     }
 
     /// Returns the titles of the columns. The share of the core that the server used is not compared.
@@ -160,49 +143,47 @@ impl Table {
     }
 
     fn line(&self, row: &Row) -> Vec<String> {
-        let ratio = |column| self.ratio(row, column);
+        let compared = |figure| [self.value(row, figure), self.ratio(row, figure)];
+        let shown =
+            |figure, show: fn(f64) -> String| row.median(figure).map(show).unwrap_or_default();
+        let busy = shown(Figure::Busy, |share| format!("{:.0} %", share * 100.0));
         if self.cell.memory().is_some() {
-            let second = if self.cell.judges_both() { ratio(1) } else { String::new() };
-            return vec![self.value(row, 0), ratio(0), self.value(row, 1), second];
+            let [second, ratio] = compared(Figure::SecondMemory);
+            let ratio = if self.cell.judges_both() { ratio } else { String::new() };
+            return [&compared(Figure::FirstMemory)[..], &[second, ratio]].concat();
         }
-        let percent = |column| {
-            row.median(column).map_or_else(String::new, |share| format!("{:.0} %", share * 100.0))
-        };
         if self.cell.is_latency() {
-            let mut line: Vec<_> =
-                [P99, P50, P999].map(|column| [self.value(row, column), ratio(column)]).concat();
-            line.push(percent(BUSY_AT_RATE));
-            line.push(row.median(LATE).map_or_else(String::new, |late| format!("{late:.1}")));
+            let mut line = [Figure::P99, Figure::P50, Figure::P999].map(compared).concat();
+            line.extend([busy, shown(Figure::Late, |late| format!("{late:.1}"))]);
             return line;
         }
-        let mut line = vec![self.value(row, 0), ratio(0)];
+        let mut line = compared(Figure::CpuNs).to_vec();
         line.extend(row.split());
         if self.cell.has_lengths() {
-            let window = row.median(WINDOW_BITS).map_or_else(String::new, window);
-            line.extend([self.value(row, LEN), ratio(LEN), window]);
+            line.extend(compared(Figure::Len));
+            line.push(shown(Figure::WindowBits, window));
         }
         if self.cell.has_peak() {
-            let all = row.median(PEAK_IN_ALL).map(|bytes| bytes / f64::from(1 << 20));
-            let all = all.map_or_else(String::new, |all| format!("{all:.1}"));
-            line.extend([self.value(row, PEAK), ratio(PEAK), all]);
+            line.extend(compared(Figure::PeakEach));
+            line.push(shown(Figure::PeakAll, |bytes| format!("{:.1}", bytes / f64::from(1 << 20))));
         }
-        line.extend([self.value(row, 1), percent(2)]);
+        line.extend([self.value(row, Figure::PerSecond), busy]);
         line
     }
 
-    fn ratio(&self, row: &Row, column: usize) -> String {
-        match (row.median(column), self.best_peer(column)) {
+    fn ratio(&self, row: &Row, figure: Figure) -> String {
+        match (row.median(figure), self.best_peer(figure)) {
             (Some(value), Some((_, best))) => format!("{:.2}", value / best),
             _ => String::new(),
         }
     }
 
-    fn value(&self, row: &Row, column: usize) -> String {
-        let Some(spread) = row.spread(column) else { return "–".into() };
+    fn value(&self, row: &Row, figure: Figure) -> String {
+        let Some(spread) = row.spread(figure) else { return "–".into() };
         let Spread { low, median, high } = spread;
-        let wins = !row.contestant.is_yardstick() && self.winner(column) == Some(median);
+        let wins = !row.contestant.is_yardstick() && self.winner(figure) == Some(median);
         let mark = if wins { "**" } else { "" };
-        if self.cell.has_lengths() && column == LEN && low == high {
+        if figure == Figure::Len && low == high {
             return format!("{mark}{}{mark}", grouped(median)); // the same in each round
         }
         format!("{mark}{}{mark} ({}–{})", grouped(median), grouped(low), grouped(high))

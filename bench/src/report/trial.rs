@@ -1,9 +1,13 @@
 //! One measurement of one server: two processes, each on its own core.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
-use super::{Cell, Contestant, running::Running, table::LATE};
-use crate::load::{Latency, Measured};
+use super::{
+    Cell, Contestant,
+    outcome::{Figure, Outcome},
+    running::Running,
+};
+use crate::load::Peak;
 
 /// How long a trial runs, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -20,14 +24,8 @@ const ATTEMPTS: usize = 3;
 /// By how much messages may be sent too late: the 99th percentile, in microseconds.
 const LATEST: f64 = 100.0;
 
-/// Starts a new server, puts the cell's load on it (at this rate, if the cell has a fixed one), and ends it. The values are:
-///
-/// - for memory, bytes per connection, fresh and after an echo;
-/// - for latency, the 99th, 50th and 99.9th percentile in microseconds, the share of its core that the server used, and the 99th
-///   percentile of how late messages were sent. If they were late, it tries again, and returns the least late;
-/// - otherwise, CPU nanoseconds per operation, operations per second, the share of its core that the server used, and its ticks
-///   of CPU time in user mode and in the kernel; then, for compressed messages, the median length of their payloads and the bits
-///   of their window, or, for memory at the peak, bytes per connection and in all.
+/// Starts a new server, puts the cell's load on it (at this rate, if the cell has a fixed one), and ends it. If messages were
+/// sent late, tries again, and returns the outcome in which they were least late.
 ///
 /// # Errors
 /// If either process fails.
@@ -36,18 +34,16 @@ pub fn measure(
     contestant: &Contestant,
     timing: Timing,
     rate: Option<f64>,
-) -> Result<Vec<f64>, Box<dyn Error>> {
-    let mut values = measure_once(cell, contestant, timing, rate)?;
+) -> Result<Outcome, Box<dyn Error>> {
+    let mut outcome = measure_once(cell, contestant, timing, rate)?;
     for _ in 1..ATTEMPTS {
-        if !cell.is_latency() || values[LATE] < LATEST {
-            break;
-        }
+        let Some(late) = outcome.figure(Figure::Late).filter(|late| *late >= LATEST) else { break };
         let again = measure_once(cell, contestant, timing, rate)?;
-        if again[LATE] < values[LATE] {
-            values = again;
+        if again.figure(Figure::Late).is_some_and(|again| again < late) {
+            outcome = again;
         }
     }
-    Ok(values)
+    Ok(outcome)
 }
 
 fn measure_once(
@@ -55,7 +51,7 @@ fn measure_once(
     contestant: &Contestant,
     timing: Timing,
     rate: Option<f64>,
-) -> Result<Vec<f64>, Box<dyn Error>> {
+) -> Result<Outcome, Box<dyn Error>> {
     let server = match cell.is_latency() {
         true => Running::start_with_real_time_priority(contestant)?,
         false => Running::start(contestant, cell.mode, cell.server_cores(), "127.0.0.1:0")?,
@@ -70,40 +66,38 @@ fn measure_once(
     }
     let line = String::from_utf8(output.stdout)?;
     if cell.memory().is_some() {
-        return Ok(line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?);
+        return memory(&line);
     }
     if cell.is_latency() {
-        return latency(&line);
+        return at_rate(&line);
     }
     let (line, peak) = match cell.has_peak() {
-        true => split_peak(&line)?,
-        false => (line.as_str(), Vec::new()),
+        true => split_peak(&line).map(|(line, peak)| (line, Some(peak)))?,
+        false => (line.as_str(), None),
     };
-    let Measured { sample, replies } = line.parse()?;
-    let [user, kernel] = [sample.cpu.user_ticks, sample.cpu.kernel_ticks].map(|ticks| ticks as f64);
-    let mut values = vec![sample.cpu_ns_each(), sample.per_second(), sample.busy(), user, kernel];
-    if let Some(replies) = replies {
-        values.extend([replies.len as f64, f64::from(replies.window_bits)]);
-    }
-    values.extend(peak);
-    Ok(values)
+    Ok(Outcome::Work { measured: line.parse()?, peak })
+}
+
+fn memory(line: &str) -> Result<Outcome, Box<dyn Error>> {
+    let mut words = line.split_whitespace();
+    let first = words.next().ok_or("no memory")?.parse()?;
+    let second = words.next().map(str::parse).transpose()?;
+    Ok(Outcome::Memory { first, second })
+}
+
+fn at_rate(line: &str) -> Result<Outcome, Box<dyn Error>> {
+    let mut parts = line.trim().rsplitn(3, ' ');
+    let mut next = || parts.next().ok_or("too short for a latency");
+    let (busy, late) = (next()?.parse()?, Duration::from_nanos(next()?.parse()?));
+    Ok(Outcome::AtRate { latency: next()?.parse()?, late, busy })
 }
 
 /// Splits memory at the peak from the rest of the line.
-fn split_peak(line: &str) -> Result<(&str, Vec<f64>), Box<dyn Error>> {
+fn split_peak(line: &str) -> Result<(&str, Peak), Box<dyn Error>> {
     let mut parts = line.trim().rsplitn(3, ' ');
     let mut next = || parts.next().ok_or("no memory at the peak");
     let (all, each) = (next()?.parse()?, next()?.parse()?);
-    Ok((next()?, vec![each, all]))
-}
-
-fn latency(line: &str) -> Result<Vec<f64>, Box<dyn Error>> {
-    let mut parts = line.trim().rsplitn(3, ' ');
-    let mut next = || parts.next().ok_or("too short for a latency");
-    let (busy, late): (f64, f64) = (next()?.parse()?, next()?.parse()?);
-    let Latency { p50, p99, p999, .. } = next()?.parse()?;
-    let [p50, p99, p999] = [p50, p99, p999].map(|time| time.as_secs_f64() * 1e6);
-    Ok(vec![p99, p50, p999, busy, late / 1e3])
+    Ok((next()?, Peak { each, all }))
 }
 
 impl Timing {
@@ -120,12 +114,24 @@ mod tests {
     #[test]
     fn memory_at_the_peak_follows_a_measurement() {
         let (measured, peak) = split_peak("3 0.5 7 2 5 1024.5 4096\n").unwrap();
-        assert_eq!((measured, peak), ("3 0.5 7 2 5", vec![1024.5, 4096.0]));
+        assert_eq!((measured, peak), ("3 0.5 7 2 5", Peak { each: 1024.5, all: 4096 }));
     }
 
     #[test]
-    fn the_99th_percentile_is_the_first_value_of_a_latency() {
-        let values = latency("100 1000 2000 3000 4000 5000 0.25\n").unwrap();
-        assert_eq!(values, [2.0, 1.0, 3.0, 0.25, 5.0]);
+    fn latencies_are_in_microseconds() {
+        let outcome = at_rate("100 1000 2000 3000 4000 5000 0.25\n").unwrap();
+        let figures = [Figure::P50, Figure::P99, Figure::P999, Figure::Late, Figure::Busy];
+        let expected = [1.0, 2.0, 3.0, 5.0, 0.25].map(Some);
+        assert_eq!(figures.map(|figure| outcome.figure(figure)), expected);
+    }
+
+    #[test]
+    fn memory_may_have_been_measured_in_one_state_only() {
+        for (line, expected) in [("7.5\n", [Some(7.5), None]), ("7.5 9\n", [Some(7.5), Some(9.0)])]
+        {
+            let outcome = memory(line).unwrap();
+            let figures = [Figure::FirstMemory, Figure::SecondMemory];
+            assert_eq!(figures.map(|figure| outcome.figure(figure)), expected);
+        }
     }
 }
