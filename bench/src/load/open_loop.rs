@@ -130,7 +130,12 @@ impl Run {
         let client = &mut self.clients[place];
         let answers = client.receive(&mut self.buffer)?.messages;
         let now = Instant::now();
-        self.trips.extend(self.underway[place].drain(..answers).map(|due| now - due));
+        let underway = &mut self.underway[place];
+        if answers > underway.len() {
+            let error = "the server answered more messages than it was sent";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        self.trips.extend(underway.drain(..answers).map(|due| now - due));
         self.answered += answers as u64;
         client.send(&self.frame, 0)
     }
@@ -164,8 +169,8 @@ mod tests {
 
     const PAYLOAD: usize = 32;
 
-    /// Echoes, but only when some messages have arrived. So it never answers a client that waits.
-    fn hold(mut stream: TcpStream) -> io::Result<()> {
+    /// Sends `answers` answers whenever `held` messages have arrived, so it never answers a client that waits for one.
+    fn hold(mut stream: TcpStream, held: usize, answers: usize) -> io::Result<()> {
         let mut request = [0];
         let mut end = Vec::new();
         while !end.ends_with(b"\r\n\r\n") {
@@ -173,12 +178,12 @@ mod tests {
             end.push(request[0]);
         }
         stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")?;
-        let mut masked = [0; (2 + 4 + PAYLOAD) * HELD];
+        let mut masked = vec![0; (2 + 4 + PAYLOAD) * held];
         let mut answer = [0; 2 + PAYLOAD];
         answer[..2].copy_from_slice(&[0x82, PAYLOAD as u8]);
         loop {
             stream.read_exact(&mut masked)?;
-            stream.write_all(&answer.repeat(HELD))?;
+            stream.write_all(&answer.repeat(answers))?;
         }
     }
 
@@ -186,7 +191,7 @@ mod tests {
     fn a_late_answer_counts_from_when_its_message_was_due() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server = thread::spawn(move || hold(listener.accept()?.0));
+        let server = thread::spawn(move || hold(listener.accept()?.0, HELD, HELD));
         let open_loop = OpenLoop {
             connections: 1,
             payload: Payload { size: PAYLOAD, text: false },
@@ -201,5 +206,22 @@ mod tests {
         assert!(measured.latency.p50 >= held / 4, "{:?}", measured.latency);
         let ended = server.join().unwrap().unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn an_answer_to_no_message_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || hold(listener.accept()?.0, 1, 2));
+        let open_loop = OpenLoop {
+            connections: 1,
+            payload: Payload { size: PAYLOAD, text: false },
+            rate: 10.0,
+            warm_up: Duration::ZERO,
+            duration: Duration::from_millis(500),
+        };
+        let error = open_loop.run(address, Process(std::process::id())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        server.join().unwrap().unwrap_err();
     }
 }
