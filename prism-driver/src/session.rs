@@ -199,8 +199,8 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         connected
     }
 
-    /// Gives one event after the other to the handler, until a close frame or a failure. After our own close frame, only
-    /// waits for the peer's: the handler has no more use for messages.
+    /// Gives one event after the other to the handler, until a close frame or a failure. After our own close frame,
+    /// only waits for the peer's: the handler has no more use for messages.
     async fn run_events(&mut self) -> Result<Disconnect, Failure> {
         self.connect().await?;
         self.read_buffer.begin_turn();

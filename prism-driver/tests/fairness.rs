@@ -83,8 +83,8 @@ fn a_poll_reads_a_bounded_number_of_bytes() {
         while unread > 0 {
             assert!(poll_once(&mut serving).await.is_none());
             let read = unread - faults.to_server().unread();
-            // The budget is a little more than 1 MiB, and a single read takes at most half of that, however large the buffer
-            // is.
+            // The budget is a little more than 1 MiB, and a single read takes at most half of that, however large the
+            // buffer is.
             assert!((1..2 << 20).contains(&read), "{read} bytes");
             unread -= read;
         }

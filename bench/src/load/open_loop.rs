@@ -49,8 +49,8 @@ pub struct AtRate {
 }
 
 impl OpenLoop {
-    /// Measures. A message that has no answer at the end counts for as long as it has waited. This never sleeps, so that
-    /// the time for waking it is not part of the result.
+    /// Measures. A message that has no answer at the end counts for as long as it has waited. This never sleeps, so
+    /// that the time for waking it is not part of the result.
     ///
     /// # Errors
     /// If the server fails a connection, or answers nothing.

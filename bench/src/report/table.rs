@@ -36,8 +36,8 @@ impl Row {
         Spread::of(self.rounds.iter().filter_map(|outcome| outcome.figure(figure)).collect())
     }
 
-    /// Returns the parts of the median CPU time in user mode and in the kernel, by the ticks of all rounds, with a mark if
-    /// those are few.
+    /// Returns the parts of the median CPU time in user mode and in the kernel, by the ticks of all rounds, with a mark
+    /// if those are few.
     fn split(&self) -> [String; 2] {
         let sum = |figure| -> f64 {
             self.rounds.iter().filter_map(|outcome| outcome.figure(figure)).sum()

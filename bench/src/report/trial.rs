@@ -24,8 +24,8 @@ const ATTEMPTS: usize = 3;
 /// By how much messages may be sent too late: the 99th percentile, in microseconds.
 const LATEST: f64 = 100.0;
 
-/// Starts a new server, puts the cell's load on it (at this rate, if the cell has a fixed one), and ends it. If messages were
-/// sent late, tries again, and returns the outcome in which they were least late.
+/// Starts a new server, puts the cell's load on it (at this rate, if the cell has a fixed one), and ends it. If
+/// messages were sent late, tries again, and returns the outcome in which they were least late.
 ///
 /// # Errors
 /// If either process fails.

@@ -56,9 +56,9 @@ impl<S> InBatches<S> {
     }
 }
 
-/// Polls a future in turns, as a session is polled: at the end of each poll, writes what the future has sent to connections
-/// that sleep, to 64 of them at most. As long as more are left, a poll only writes, and the future does not go on. When this
-/// is dropped, it writes to all that are left. For tasks that send to many connections.
+/// Polls a future in turns, as a session is polled: at the end of each poll, writes what the future has sent to
+/// connections that sleep, to 64 of them at most. As long as more are left, a poll only writes, and the future does not
+/// go on. When this is dropped, it writes to all that are left. For tasks that send to many connections.
 pub fn in_batches<F: Future>(future: F) -> impl Future<Output = F::Output> {
     InBatches::new(future)
 }

@@ -108,9 +108,9 @@ impl<R: AsyncIo> Network for R {
     }
 }
 
-/// Tries at once, and then whenever the source becomes readable. `Async::read_with`, and so `Async::accept`, would try again
-/// at each poll. If a server and its executor run in one future, as in `block_on(executor.run(server.serve()))`, each message
-/// causes one.
+/// Tries at once, and then whenever the source becomes readable. `Async::read_with`, and so `Async::accept`, would try
+/// again at each poll. If a server and its executor run in one future, as in `block_on(executor.run(server.serve()))`,
+/// each message causes one.
 async fn try_when_readable<S, T>(
     source: &Async<S>,
     mut attempt: impl FnMut(&S) -> io::Result<T>,

@@ -6,16 +6,16 @@ use socket2::SockRef;
 
 use crate::runtime::EPOCH;
 
-/// The limit of a server's connections at first. Bytes that the kernel has accepted are out of the driver's control: the
-/// high-water mark does not cover them, and the driver cannot tell how slowly the peer reads before a third of them has
-/// been sent. By default, the kernel would accept megabytes.
+/// The limit of a server's connections at first. Bytes that the kernel has accepted are out of the driver's control:
+/// the high-water mark does not cover them, and the driver cannot tell how slowly the peer reads before a third of them
+/// has been sent. By default, the kernel would accept megabytes.
 pub(crate) const LOWEST: u32 = 128 << 10;
 
 /// The limit of a connection whose peer takes at once what it is sent.
 const HIGHEST: u32 = 1 << 20;
 
-/// From this size on, each write is looked at, and a smaller one only while something waits. It is rarely divided: only if
-/// the socket is nearly full.
+/// From this size on, each write is looked at, and a smaller one only while something waits. It is rarely divided: only
+/// if the socket is nearly full.
 const LARGE: usize = 64 << 10;
 
 /// A peer that makes a write wait no longer than this is fast.
@@ -24,13 +24,13 @@ const FAST: Duration = Duration::from_millis(50);
 /// A peer that makes a write wait longer than this is slow.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Adapts how many unsent bytes the kernel accepts for a TCP connection (`TCP_NOTSENT_LOWAT`) to its peer. The streams of
-/// the adapters have one on operating systems with this setting. It is not part of the public interface.
+/// Adapts how many unsent bytes the kernel accepts for a TCP connection (`TCP_NOTSENT_LOWAT`) to its peer. The streams
+/// of the adapters have one on operating systems with this setting. It is not part of the public interface.
 ///
 /// The listener of a server sets a low limit, which its connections inherit. It keeps the memory for peers that do not
 /// read small, but divides a large message into several writes. So the limit is doubled, up to three times, when a peer
-/// takes quickly what it is sent. The first write that succeeds after more than half a second of waiting sets it back. A
-/// socket without this limit, such as that of a client, is left alone.
+/// takes quickly what it is sent. The first write that succeeds after more than half a second of waiting sets it back.
+/// A socket without this limit, such as that of a client, is left alone.
 ///
 /// A peer that takes some messages quickly and then nothing can thus make the kernel hold 1 MiB until the write
 /// timeout. To set the limit back as soon as the peer stalls would not help: the kernel keeps what it has accepted.

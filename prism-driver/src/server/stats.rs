@@ -32,8 +32,8 @@ pub(crate) mod traffic;
 /// A handle to the counters of a server; see [`Server::stats`](crate::Server::stats).
 ///
 /// Clones are handles to the same counters. They stay valid after the server has stopped. Counting costs a few atomic
-/// additions per connection, and next to nothing per message. [Deploying](crate::docs::deploying#monitoring) says what to
-/// watch, and [Observability](crate::docs::observability) how to publish the counters.
+/// additions per connection, and next to nothing per message. [Deploying](crate::docs::deploying#monitoring) says what
+/// to watch, and [Observability](crate::docs::observability) how to publish the counters.
 ///
 /// ```no_run
 /// # use prism_driver::{Network, Server};
@@ -121,7 +121,8 @@ impl NotUpgraded {
 #[non_exhaustive]
 pub struct Counts {
     /// The number of transports accepted so far; with [`WebSockets`](crate::WebSockets), of requests. Apart from those
-    /// whose state changes while the counters are read, each is counted in exactly one of [`in_handshake`], [`open`], [`closed`], [`pages`] and [`refused`].
+    /// whose state changes while the counters are read, each is counted in exactly one of [`in_handshake`], [`open`],
+    /// [`closed`], [`pages`] and [`refused`].
     ///
     /// [`in_handshake`]: Self::in_handshake
     /// [`open`]: Self::open
@@ -162,8 +163,8 @@ pub struct Counts {
     pub opened: Opened,
     /// The numbers of connections that have [ended](Self::closed), by the way in which they ended.
     pub ends: Ends,
-    /// What the connections have received so far, without their requests, and without messages that arrive after this side
-    /// has closed. A session adds what it has received when it waits for more.
+    /// What the connections have received so far, without their requests, and without messages that arrive after this
+    /// side has closed. A session adds what it has received when it waits for more.
     pub received: Traffic,
     /// What has been sent on the connections so far. Messages and bytes are added when something is written, and when a
     /// connection ends. A message that an outbox has accepted counts, even if it is lost with the connection.
@@ -187,9 +188,9 @@ pub struct Refused {
     /// Peers that are trusted proxies, and sent no valid header of the [PROXY protocol](crate::Server::proxy_protocol)
     /// or a malformed [list of addresses](crate::Server::trust_proxies): 400.
     pub bad_proxy_header: u64,
-    /// Peers of a server with [TLS](crate::docs::tls) that did not speak TLS, or whose TLS handshake failed, for example
-    /// because they do not trust the server's certificate or have no good one themselves. They got an alert, unless
-    /// they sent one or sent too much. Always zero without TLS.
+    /// Peers of a server with [TLS](crate::docs::tls) that did not speak TLS, or whose TLS handshake failed, for
+    /// example because they do not trust the server's certificate or have no good one themselves. They got an alert,
+    /// unless they sent one or sent too much. Always zero without TLS.
     pub bad_tls: u64,
     /// Peers whose [origin](crate::Server::origins) is not allowed: 403.
     pub forbidden_origin: u64,

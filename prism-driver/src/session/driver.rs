@@ -73,8 +73,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         })
     }
 
-    /// Gives other tasks a turn before the next one. Holds neither an empty buffer meanwhile nor a large one of which little
-    /// is used.
+    /// Gives other tasks a turn before the next one. Holds neither an empty buffer meanwhile nor a large one of which
+    /// little is used.
     pub(crate) fn pause(
         mut self,
         read_buffer: &mut ReadBuffer,
@@ -316,7 +316,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     }
 }
 
-/// Counts what has been received, gives back the memory that is not needed while the connection waits, and begins a turn.
+/// Counts what has been received, gives back the memory that is not needed while the connection waits, and begins a
+/// turn.
 pub(super) fn rest(connection: &Connection, read_buffer: &mut ReadBuffer) {
     count_received(connection, read_buffer);
     read_buffer.shrink();

@@ -1,9 +1,10 @@
 //! What a connection reports as events of the crate `tracing`. Without the feature `tracing`, these functions only
 //! count, and do not ask for the time.
 //!
-//! An event shows what Prism knows of a connection, and never a payload, a header, a query or a path. The little text of the
-//! peer that it shows is [quoted, escaped and cut](peer_text). There is no span for the life of a connection: a subscriber may keep
-//! whatever belongs to a span until the span ends, so a peer could make it hold more and more memory.
+//! An event shows what Prism knows of a connection, and never a payload, a header, a query or a path. The little text
+//! of the peer that it shows is [quoted, escaped and cut](peer_text). There is no span for the life of a connection: a
+//! subscriber may keep whatever belongs to a span until the span ends, so a peer could make it hold more and more
+//! memory.
 //!
 //! The functions are cold, so that their code is not part of the loop that handles messages.
 

@@ -20,26 +20,26 @@ use crate::{
 /// The least spare memory that a read is offered.
 const MIN_READ: usize = 16 << 10;
 
-/// How many bytes of a message have to be missing before it gets a large buffer. It has that only while it is read: when the
-/// connection waits, or its turn is over, a large buffer that is mostly unused is given back.
+/// How many bytes of a message have to be missing before it gets a large buffer. It has that only while it is read:
+/// when the connection waits, or its turn is over, a large buffer that is mostly unused is given back.
 const MIN_MISSING_FOR_LARGE: usize = 192 << 10;
 
-/// How many bytes have to have arrived since the connection last waited, or its turn was over. So the message is copied at
-/// most three times while that many arrive: out of a large buffer, when the small one grows, and into a large buffer again.
-/// That is done below half a MiB, and makes fewer than 40 copied bytes for each that arrives.
+/// How many bytes have to have arrived since the connection last waited, or its turn was over. So the message is copied
+/// at most three times while that many arrive: out of a large buffer, when the small one grows, and into a large buffer
+/// again. That is done below half a MiB, and makes fewer than 40 copied bytes for each that arrives.
 const MIN_ARRIVED_FOR_LARGE: u64 = 32 << 10;
 
 /// The most that one read returns, which is half a turn: the buffer of a message that is still arriving may be as large
-/// as the message. While the kernel copies it, for some 100 µs, the outbox is locked, so a sender to this connection waits
-/// for that, and so does a broadcast. With smaller reads, long messages would take more CPU time.
+/// as the message. While the kernel copies it, for some 100 µs, the outbox is locked, so a sender to this connection
+/// waits for that, and so does a broadcast. With smaller reads, long messages would take more CPU time.
 const MAX_READ: usize = 512 << 10;
 
 /// How much a handshake reads at once: bytes after the head can wait in the kernel.
 pub(crate) const HEAD_READ: usize = 4 << 10;
 
-/// While the connection waits for more, the memory for the bytes received so far is at most four times as large as they are,
-/// and from 512 KiB on, at most twice. For that they are moved when the connection has to wait, and again when more arrive,
-/// if they are few.
+/// While the connection waits for more, the memory for the bytes received so far is at most four times as large as they
+/// are, and from 512 KiB on, at most twice. For that they are moved when the connection has to wait, and again when
+/// more arrive, if they are few.
 pub(crate) struct ReadBuffer(Option<Box<CountedBuffer>>);
 
 impl ReadBuffer {
@@ -47,8 +47,8 @@ impl ReadBuffer {
         Self(None)
     }
 
-    /// Makes room for a read. That may take a while, because it may move what has been received. If the read is pending,
-    /// [give back](Self::shrink) the memory that is not needed.
+    /// Makes room for a read. That may take a while, because it may move what has been received. If the read is
+    /// pending, [give back](Self::shrink) the memory that is not needed.
     pub(crate) fn prepare(&mut self) -> Prepared<'_> {
         let buffer = self.buffer();
         buffer.spare(MIN_READ);
@@ -85,9 +85,9 @@ impl ReadBuffer {
         self.0.as_ref().map_or(0, |buffer| buffer.len())
     }
 
-    /// Returns a buffer to read into, with the received bytes. Without a buffer, the connection has done nothing in this
-    /// turn, so all of it is left. (Bytes are counted when the connection waits, and when its turn is over, so those that
-    /// are not counted are those that have arrived since.)
+    /// Returns a buffer to read into, with the received bytes. Without a buffer, the connection has done nothing in
+    /// this turn, so all of it is left. (Bytes are counted when the connection waits, and when its turn is over, so
+    /// those that are not counted are those that have arrived since.)
     pub(crate) fn buffer(&mut self) -> &mut CountedBuffer {
         let buffer = self.0.get_or_insert_with(|| {
             let mut buffer = buffer_pool::take_recv();
@@ -157,8 +157,8 @@ impl ReadBuffer {
     }
 
     /// Gives back memory that is not needed until the next turn. It may take long to come if many sessions have more to
-    /// do, and the length that one header claims must not make each of them hold a large buffer meanwhile. A buffer of the
-    /// usual size is kept, because it is needed soon.
+    /// do, and the length that one header claims must not make each of them hold a large buffer meanwhile. A buffer of
+    /// the usual size is kept, because it is needed soon.
     pub(crate) fn shrink_large(&mut self) {
         self.shrink_from(buffer_pool::LARGE_RECV_BUFFER);
     }

@@ -33,8 +33,8 @@ pin_project! {
         driver: ConnectionDriver<'a, T>,
         #[pin]
         handler: F,
-        // Whether the connection has failed meanwhile. The outbox keeps the failure: it is rare, and this is part of every
-        // session.
+        // Whether the connection has failed meanwhile. The outbox keeps the failure: it is rare, and this is part of
+        // every session.
         has_failed: bool,
         waits: Waits,
         // Whether our side of the transport has ended.
@@ -75,7 +75,8 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
                 driver.connection.outbox().set_awake();
             }
             if waited == Waits::ForItsTurn {
-                // The handler has woken the task. But a runtime may poll many tasks that are ready before it looks for I/O.
+                // The handler has woken the task. But a runtime may poll many tasks that are ready before it looks for
+                // I/O.
                 driver.deadlines.timer().yield_to_others(cx.waker());
             } else {
                 match contain(|| handler.as_mut().poll(cx)) {

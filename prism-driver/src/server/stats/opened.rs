@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The numbers of connections that were opened so far, by the version of HTTP. A [`Server`](crate::Server) speaks HTTP/1.1;
-/// requests of the other versions reach [`WebSockets`](crate::WebSockets).
+/// The numbers of connections that were opened so far, by the version of HTTP. A [`Server`](crate::Server) speaks
+/// HTTP/1.1; requests of the other versions reach [`WebSockets`](crate::WebSockets).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {

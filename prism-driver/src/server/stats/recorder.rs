@@ -15,9 +15,9 @@ impl ServerStats {
     ///
     /// Call it when the numbers are to be exported, for example every ten seconds. Nothing else in Prism touches the
     /// recorder. The names and labels are those of [`openmetrics`](Self::openmetrics): a name ends with `_total` if it
-    /// is a counter. The facade has no histogram that could be set, so the parts of the histogram are separate counters,
-    /// and its `_sum` is a gauge. The first call also passes the units and the help texts, so install the recorder
-    /// before it.
+    /// is a counter. The facade has no histogram that could be set, so the parts of the histogram are separate
+    /// counters, and its `_sum` is a gauge. The first call also passes the units and the help texts, so install the
+    /// recorder before it.
     ///
     /// Several servers that publish have to differ in a label, or each overwrites the numbers of the others: pass it in
     /// `labels`, which are added to each metric.

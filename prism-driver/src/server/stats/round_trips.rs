@@ -11,8 +11,8 @@ use std::{
 #[non_exhaustive]
 pub struct RoundTrips {
     /// The number of round trips in each bucket. The first bucket has those that took at most the first of the
-    /// [limits](Self::LIMITS), each further one those that took longer, up to its own limit. The last one has those that
-    /// took longer than any limit.
+    /// [limits](Self::LIMITS), each further one those that took longer, up to its own limit. The last one has those
+    /// that took longer than any limit.
     pub buckets: [u64; Self::LIMITS.len() + 1],
     /// The sum of all round trips.
     pub sum: Duration,

@@ -6,8 +6,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// The numbers to give to threads, the least one first. Only threads with low numbers have counters of their own, so they
-/// must not be left unused after many threads have ended.
+/// The numbers to give to threads, the least one first. Only threads with low numbers have counters of their own, so
+/// they must not be left unused after many threads have ended.
 struct Numbers {
     /// The least number that no thread has had.
     next: usize,
@@ -24,8 +24,8 @@ thread_local! {
     static OWN: ThreadNumber = ThreadNumber::take();
 }
 
-/// Returns the number of this thread, or `None` while it ends. What a thread does before it gives its number back happens
-/// before whatever the next thread with this number does.
+/// Returns the number of this thread, or `None` while it ends. What a thread does before it gives its number back
+/// happens before whatever the next thread with this number does.
 #[inline]
 pub(super) fn own() -> Option<usize> {
     OWN.try_with(|own| own.0).ok()

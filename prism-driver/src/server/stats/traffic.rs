@@ -2,8 +2,8 @@
 //!
 //! A session counts what it receives and sends by itself, and adds it to the server's counters when it has handled what
 //! one read returned, or after a write. Threads add to different counters, because they would otherwise wait for each
-//! other's cache line. Most threads have counters that no other thread adds to, so that they need no atomic addition either:
-//! the four of each wake-up would take as long as parsing the message.
+//! other's cache line. Most threads have counters that no other thread adds to, so that they need no atomic addition
+//! either: the four of each wake-up would take as long as parsing the message.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
