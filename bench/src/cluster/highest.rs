@@ -10,11 +10,11 @@ const MAX_P99: Duration = Duration::from_millis(5);
 /// The 99th percentile of how late the load generator may be.
 const MAX_LATE: Duration = Duration::from_millis(1);
 
-/// The first rate, in messages per second.
-const FIRST: f64 = 1000.0;
+/// The first rate, in messages per second. Lower ones are of no interest.
+const FIRST: f64 = 250.0;
 
 /// Above this rate nothing is measured.
-const LAST: f64 = 512_000.0;
+const LAST: f64 = FIRST * 2048.0;
 
 /// How exact the result is, as a factor.
 const EXACT: f64 = 1.05;
@@ -25,7 +25,7 @@ const ATTEMPTS: usize = 2;
 /// The highest rate, in messages per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Highest {
-    /// The rate.
+    /// The rate; 0 if it is below the first one that is tried.
     pub rate: f64,
     /// Whether the load generator was too slow for a higher one.
     pub limited_by_load: bool,
@@ -81,10 +81,7 @@ fn search(mut outcome: impl FnMut(f64) -> Outcome) -> Highest {
             }
         }
     }
-    if low == 0.0 {
-        low = FIRST / 10.0; // lower rates are of no interest
-    }
-    while high / low > EXACT && high <= LAST {
+    while low > 0.0 && high / low > EXACT && high <= LAST {
         let middle = (low * high).sqrt().round();
         match outcome(middle) {
             Outcome::Sustained => low = middle,
@@ -103,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_highest_rate_is_found_within_five_percent() {
-        for limit in [150.0, 1000.0, 1700.0, 33_000.0, 400_000.0] {
+        for limit in [250.0, 1000.0, 1700.0, 33_000.0, 400_000.0] {
             let found =
                 search(|rate| if rate <= limit { Outcome::Sustained } else { Outcome::TooHigh });
             assert!(!found.limited_by_load);
@@ -117,5 +114,6 @@ mod tests {
             search(|rate| if rate < 9000.0 { Outcome::Sustained } else { Outcome::LoadTooSlow });
         assert!(found.limited_by_load && found.rate > 8500.0, "{found:?}");
         assert_eq!(search(|_| Outcome::Sustained).rate, LAST);
+        assert_eq!(search(|_| Outcome::TooHigh).rate, 0.0);
     }
 }
