@@ -56,7 +56,7 @@ impl<E: Fn(ConnectionId) -> bool> LocalMembers<'_, E> {
         &self,
         message: &PreparedMessage,
         mut on_full: impl FnMut(&Connection),
-        stamp: impl Fn() -> R,
+        stamp: impl FnOnce() -> R,
     ) -> (R, Tally) {
         let message = SharedMessage::new(message.clone());
         self.membership.compress(&message, self.scope);
@@ -116,15 +116,15 @@ pub(crate) fn deliver(membership: &Membership<Connection>, incoming: Incoming) {
         None => Scope::Everyone,
     };
     let is_excluded = |id: ConnectionId| except.binary_search(&id.as_u128()).is_ok();
-    let recipients = LocalMembers { membership, scope: &scope, is_excluded };
+    let members = LocalMembers { membership, scope: &scope, is_excluded };
     match action {
         OwnedAction::Send { message, or_close } => {
-            recipients.send(&message, or_close, || ());
+            members.send(&message, or_close, || ());
         }
         OwnedAction::Close { code, reason } => {
-            recipients.close(code, &reason, || ());
+            members.close(code, &reason, || ());
         }
-        OwnedAction::Wake => recipients.wake(|| ()),
+        OwnedAction::Wake => members.wake(|| ()),
     }
 }
 
@@ -137,8 +137,8 @@ pub(crate) fn send_to_room(
     message: &PreparedMessage,
 ) -> Vec<Connection> {
     let is_excluded = |id: ConnectionId| except.binary_search(&id.as_u128()).is_ok();
-    let recipients = Recipients { membership, scope: &Scope::Rooms(vec![room]), is_excluded };
+    let members = LocalMembers { membership, scope: &Scope::Rooms(vec![room]), is_excluded };
     let mut full = Vec::new();
-    recipients.send_to_each(message, |member| full.push(member.clone()), || ());
+    members.send_to_each(message, |member| full.push(member.clone()), || ());
     full
 }
