@@ -1,4 +1,4 @@
-//! `chaos SCENARIO redis|valkey`: lets something happen to a cluster of three nodes, each a process on another runtime
+//! `chaos SCENARIO redis|valkey|nats`: lets something happen to a cluster of three nodes, each a process on another runtime
 //! (see `prism_node`), and checks what their members notice of it. Without arguments, it prints all arguments that
 //! there are, a line each. `.ci/cluster` runs them.
 //!
@@ -6,6 +6,7 @@
 //! arrive twice or out of order, and each that does not arrive has to be reported. At its own node, each message has to
 //! arrive within a second. Each node shows the people of all nodes that are there, and no others.
 
+mod broker;
 mod node_process;
 mod scenarios;
 mod traffic;
@@ -13,21 +14,25 @@ mod world;
 
 use std::{env, time::Duration};
 
-use prism_tests::redis_server::Kind;
 use tokio::time::timeout;
+
+use crate::broker::Kind;
 
 /// How long a scenario may take.
 const LIMIT: Duration = Duration::from_secs(100);
 
 macro_rules! scenarios {
-    ($($name:ident)*) => {
-        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    (any: $($any:ident)*; redis: $($redis:ident)*;) => {
+        /// The scenarios that run with any server, and those that NATS has no commands for.
+        const ANY: &[&str] = &[$(stringify!($any)),*];
+        const REDIS: &[&str] = &[$(stringify!($redis)),*];
 
         async fn run(name: &str, kind: Kind) {
             let Some(program) = kind.find() else { return };
             let title = format!("{name} {kind:?}");
             match name {
-                $(stringify!($name) => scenarios::$name(&title, program).await,)*
+                $(stringify!($any) => scenarios::$any(&title, program).await,)*
+                $(stringify!($redis) => scenarios::$redis(&title, program).await,)*
                 _ => panic!("there is no scenario {name:?}"),
             }
         }
@@ -35,18 +40,20 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    node_killed node_paused redis_paused redis_killed failover listeners_killed listener_too_slow stalled_up stalled_down
+    any: node_killed node_paused server_paused server_killed stalled_up stalled_down;
+    redis: failover listeners_killed listener_too_slow;
 }
 
 #[tokio::main]
 async fn main() {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (name, kind) = match words[..] {
-        [] => return NAMES.iter().for_each(|name| println!("{name} redis\n{name} valkey")),
-        [name, "redis"] => (name, Kind::Redis),
-        [name, "valkey"] => (name, Kind::Valkey),
-        _ => panic!("chaos SCENARIO redis|valkey"),
+    let usage = "chaos SCENARIO redis|valkey|nats";
+    let [name, kind] = words[..] else {
+        assert!(words.is_empty(), "{usage}");
+        ANY.iter().chain(REDIS).for_each(|name| println!("{name} redis\n{name} valkey"));
+        return ANY.iter().for_each(|name| println!("{name} nats"));
     };
+    let kind = Kind::parse(kind).expect(usage);
     timeout(LIMIT, run(name, kind)).await.expect("the scenario finishes in time");
 }

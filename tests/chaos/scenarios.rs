@@ -1,6 +1,6 @@
 //! What happens to a cluster. The times are those of the failures in `prism-rooms/docs/cluster.md`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use prism_tests::{
     proxy::{Direction, Fault, Script},
@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tokio::time::sleep;
 
 use crate::{
+    broker::{Broker, Program},
     node_process::{NodeProcess, now},
     traffic::ROOMS,
     world::{SPARE, World},
@@ -30,14 +31,14 @@ const RECOVERY: Duration = Duration::from_secs(10);
 /// The size of a message.
 const SMALL: usize = 100;
 
-pub(crate) async fn node_killed(name: &str, program: PathBuf) {
-    let mut world = World::start(program, &[], SMALL).await;
+pub(crate) async fn node_killed(name: &str, program: Program) {
+    let mut world = World::start(program, SMALL).await;
     let (killed, left) = (now(), format!("left {}", world.nodes[2].id));
     world.kill(2);
     let took = world.all_report(&left, killed, SILENCE + SPARE);
     world.all_show_all(killed, SILENCE + SPARE);
     let started = now();
-    let successor = NodeProcess::start("async-std", &world.redis.url(""));
+    let successor = NodeProcess::start("async-std", &world.broker.url());
     let joined = format!("joined {}", successor.id);
     let joined = world.all_report(&joined, started, SECOND + SPARE);
     world
@@ -45,8 +46,8 @@ pub(crate) async fn node_killed(name: &str, program: PathBuf) {
         .await;
 }
 
-pub(crate) async fn node_paused(name: &str, program: PathBuf) {
-    let mut world = World::start(program, &[], SMALL).await;
+pub(crate) async fn node_paused(name: &str, program: Program) {
+    let mut world = World::start(program, SMALL).await;
     let (paused, id) = (now(), world.nodes[2].id.clone());
     world.pause(2);
     for node in 0..2 {
@@ -66,10 +67,10 @@ pub(crate) async fn node_paused(name: &str, program: PathBuf) {
     world.finish(name, &measured).await;
 }
 
-pub(crate) async fn redis_paused(name: &str, program: PathBuf) {
-    let mut world = World::start(program, &[], SMALL).await;
+pub(crate) async fn server_paused(name: &str, program: Program) {
+    let mut world = World::start(program, SMALL).await;
     let paused = now();
-    world.redis.pause();
+    world.broker.pause();
     let noticed = world.all_report("disconnected", paused, NO_ECHO + SPARE);
     let left = world.all_report("left", paused, 16 * SECOND + SPARE);
     for node in 0..3 {
@@ -77,7 +78,7 @@ pub(crate) async fn redis_paused(name: &str, program: PathBuf) {
     }
     sleep((paused + 20 * SECOND).saturating_sub(now())).await;
     let resumed = now();
-    world.redis.resume();
+    world.broker.resume();
     let connected = world.all_report("connected", resumed, RECOVERY);
     let back = world.all_rooms_are_back(RECOVERY - connected).await;
     let people = world.all_show_all(resumed, RECOVERY);
@@ -88,15 +89,15 @@ pub(crate) async fn redis_paused(name: &str, program: PathBuf) {
     world.finish(name, &measured).await;
 }
 
-pub(crate) async fn redis_killed(name: &str, program: PathBuf) {
-    let mut world = World::start(program, &[], SMALL).await;
+pub(crate) async fn server_killed(name: &str, program: Program) {
+    let mut world = World::start(program, SMALL).await;
     let mut measured = Vec::new();
     for outage in [Duration::ZERO, 6 * SECOND] {
         let killed = now();
-        world.redis.kill();
+        world.broker.kill();
         world.all_report("disconnected", killed, SECOND + SPARE);
         sleep(outage).await;
-        world.redis.start_again();
+        world.broker.start_again();
         let started = now();
         let connected = world.all_report("connected", started, RECOVERY);
         let back = world.all_rooms_are_back(RECOVERY - connected).await;
@@ -109,13 +110,13 @@ pub(crate) async fn redis_killed(name: &str, program: PathBuf) {
 }
 
 /// The master is killed, and Sentinels promote its replica.
-pub(crate) async fn failover(name: &str, program: PathBuf) {
-    let master = RedisServer::start(program.clone(), &[]);
-    let sentinels = Sentinels::watch(&program, &master);
+pub(crate) async fn failover(name: &str, program: Program) {
+    let master = RedisServer::start(program.path.clone(), &[]);
+    let sentinels = Sentinels::watch(&program.path, &master);
     let url = sentinels.url();
-    let mut world = World::start_at(master, [&url, &url, &url], SMALL).await;
+    let mut world = World::start_at(Broker::Redis(master), [&url, &url, &url], SMALL).await;
     let killed = now();
-    world.redis.kill();
+    world.broker.kill();
     world.all_report("disconnected", killed, SECOND + SPARE);
     let mut promoted = killed; // it was not promoted before this
     loop {
@@ -137,12 +138,12 @@ pub(crate) async fn failover(name: &str, program: PathBuf) {
     world.finish(name, &measured).await;
 }
 
-pub(crate) async fn listeners_killed(name: &str, program: PathBuf) {
-    let mut world = World::start(program, &[], SMALL).await;
+pub(crate) async fn listeners_killed(name: &str, program: Program) {
+    let mut world = World::start(program, SMALL).await;
     let mut slowest = Duration::ZERO;
     for _ in 0..3 {
         let killed = now();
-        world.redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        world.broker.redis().command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
         world.all_report("disconnected", killed, SPARE);
         let back = world.all_rooms_are_back(3 * SECOND).await;
         slowest = slowest.max(back);
@@ -153,12 +154,13 @@ pub(crate) async fn listeners_killed(name: &str, program: PathBuf) {
 
 /// The server closes the connection of a node that does not read, as soon as TCP's buffers are full, too. Valkey counts
 /// only messages of less than 16 KiB for its limit: connections share the longer ones.
-pub(crate) async fn listener_too_slow(name: &str, program: PathBuf) {
+pub(crate) async fn listener_too_slow(name: &str, program: Program) {
     let limit = ["--client-output-buffer-limit", "pubsub 1mb 0 0"];
-    let mut world = World::start(program, &limit, 12 << 10).await;
+    let server = Broker::Redis(RedisServer::start(program.path, &limit));
+    let mut world = World::start_with(server, None, 12 << 10).await;
     let paused = now();
     world.pause(2);
-    while world.redis.listeners() == world.nodes.len() {
+    while world.broker.redis().listeners() == world.nodes.len() {
         assert!(now() - paused < 20 * SECOND, "the server does not close the connection");
         sleep(SECOND / 20).await;
     }
@@ -171,25 +173,26 @@ pub(crate) async fn listener_too_slow(name: &str, program: PathBuf) {
     world.finish(name, &measured).await;
 }
 
-pub(crate) async fn stalled_up(name: &str, program: PathBuf) {
+pub(crate) async fn stalled_up(name: &str, program: Program) {
     stalled(name, program, Direction::Up).await;
 }
 
-pub(crate) async fn stalled_down(name: &str, program: PathBuf) {
+pub(crate) async fn stalled_down(name: &str, program: Program) {
     stalled(name, program, Direction::Down).await;
 }
 
 /// The first connections of the last node stall in a direction, after a few seconds. Those that follow do not.
-async fn stalled(name: &str, program: PathBuf, direction: Direction) {
-    let redis = RedisServer::start(program, &[]);
+async fn stalled(name: &str, program: Program, direction: Direction) {
+    let broker = Broker::start(program);
+    let first = broker.connections();
     let mut connections = 0;
     let script = move || {
         connections += 1;
         let script = Script::new(connections);
         let stall = Fault::Stall(120 * SECOND);
-        if connections > 2 { script } else { script.with_fault(direction, 100_000, stall) }
+        if connections > first { script } else { script.with_fault(direction, 100_000, stall) }
     };
-    let mut world = World::start_with(redis, Some(Box::new(script)), SMALL).await;
+    let mut world = World::start_with(broker, Some(Box::new(script)), SMALL).await;
     let (receiver, sender) = if direction == Direction::Up { (0, 2) } else { (2, 0) };
     let last_arrived = |world: &World| {
         let rooms = (0..ROOMS).map(|room| world.received((receiver, sender, room)).last_sent);

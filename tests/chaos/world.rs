@@ -1,15 +1,13 @@
 //! [`World`]: a server, nodes on different runtimes, and their clients.
 
-use std::{ops::Range, path::PathBuf, time::Duration};
+use std::{ops::Range, time::Duration};
 
-use prism_tests::{
-    proxy::{Proxy, Script},
-    redis_server::RedisServer,
-};
+use prism_tests::proxy::{Proxy, Script};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
 use crate::{
+    broker::{Broker, Program},
     node_process::{NodeProcess, now},
     traffic::{ROOMS, Received, Traffic, room_name},
 };
@@ -30,7 +28,7 @@ const MAX_GROWTH: usize = 48;
 const MAX_LOCAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct World {
-    pub(crate) redis: RedisServer,
+    pub(crate) broker: Broker,
     pub(crate) nodes: Vec<NodeProcess>,
     pub(crate) traffic: Traffic,
     /// The nodes that have been alive and awake all the time. (The others cannot deliver in time.)
@@ -43,28 +41,27 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts a server with these arguments, and the nodes; messages have this size.
-    pub(crate) async fn start(program: PathBuf, arguments: &[&str], size: usize) -> Self {
-        let redis = RedisServer::start(program, arguments);
-        Self::start_with(redis, None, size).await
+    /// Starts a server, and the nodes; messages have this size.
+    pub(crate) async fn start(program: Program, size: usize) -> Self {
+        Self::start_with(Broker::start(program), None, size).await
     }
 
     /// Starts the nodes. The last one reaches the server through a proxy, if there is a script for its connections.
     pub(crate) async fn start_with(
-        redis: RedisServer,
+        broker: Broker,
         script: Option<Box<dyn FnMut() -> Script + Send>>,
         size: usize,
     ) -> Self {
-        let proxy = script.map(|script| Proxy::in_front_of(redis.address(), script));
-        let url = redis.url("");
-        let last_url = proxy.as_ref().map(|proxy| format!("redis://{}", proxy.address()));
+        let proxy = script.map(|script| Proxy::in_front_of(broker.address(), script));
+        let url = broker.url();
+        let last_url = proxy.as_ref().map(|proxy| broker.url_at(proxy.address()));
         let last_url = last_url.unwrap_or_else(|| url.clone());
-        let world = Self::start_at(redis, [&url, &url, &last_url], size).await;
+        let world = Self::start_at(broker, [&url, &url, &last_url], size).await;
         Self { _proxy: proxy, ..world }
     }
 
     /// Starts the nodes, which reach the server by these URLs.
-    pub(crate) async fn start_at(redis: RedisServer, urls: [&str; 3], size: usize) -> Self {
+    pub(crate) async fn start_at(broker: Broker, urls: [&str; 3], size: usize) -> Self {
         let nodes = RUNTIMES.into_iter().zip(urls);
         let mut nodes: Vec<_> =
             nodes.map(|(runtime, url)| NodeProcess::start(runtime, url)).collect();
@@ -83,7 +80,7 @@ impl World {
         let all: Vec<_> = (0..nodes.len()).collect();
         let disturbed = traffic.now();
         Self {
-            redis,
+            broker,
             nodes,
             traffic,
             undisturbed: all.clone(),

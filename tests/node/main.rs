@@ -1,4 +1,4 @@
-//! `prism_node tokio|smol|async-std REDIS_URL`: a node of a cluster over Redis, for `chaos`. It prints lines that begin
+//! `prism_node tokio|smol|async-std URL`: a node of a cluster over Redis or NATS, for `chaos`. It prints lines that begin
 //! with the time, in milliseconds since 1970:
 //!
 //! ```text
@@ -21,10 +21,11 @@ use std::{
 
 use prism_driver::{Connection, Handler, Message, Network, Options, Server};
 use prism_rooms::{Cluster, ClusterEvent, Presence, Rooms};
+use prism_rooms_nats::Nats;
 use prism_rooms_redis::Redis;
 use prism_tests::process::resident;
 
-const USAGE: &str = "prism_node tokio|smol|async-std REDIS_URL";
+const USAGE: &str = "prism_node tokio|smol|async-std URL";
 
 /// How long a node may run: longer than any scenario takes.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -68,8 +69,11 @@ impl Handler for Senders {
 
 async fn run<N: Network + Default>(url: &str, shutdown: impl Future<Output = ()>) {
     let runtime = N::default();
-    let redis = Redis::new(runtime.clone(), url).unwrap_or_else(|error| panic!("{error}"));
-    let cluster = Cluster::new(runtime.clone(), redis);
+    let cluster = if url.starts_with("nats:") {
+        Cluster::new(runtime.clone(), Nats::new(runtime.clone(), url).expect("a URL"))
+    } else {
+        Cluster::new(runtime.clone(), Redis::new(runtime.clone(), url).expect("a URL"))
+    };
     runtime.spawn(print_events(cluster.clone()));
     let presence = Presence::on(&cluster, "people");
     runtime.spawn(print_people(presence.clone()));
