@@ -9,9 +9,9 @@
 //!
 //! Each byte is looked at once, and what is kept is what has arrived: a length that a message claims allocates nothing.
 //!
-//! This is not `watermelon-proto`, which is without I/O, too. That panics at a length of nearly 2^64, and at a header
-//! without a value, accepts messages of any length, searches a line from its beginning each time that a part of it
-//! arrives, and brings thirty crates along, such as those for international host names.
+//! This is not `watermelon-proto` (0.2.1), which is without I/O, too. That accepts messages of up to 128 MiB, searches a
+//! line from its beginning each time that a part of it arrives, and panics in debug builds at a `+OK` that arrives in
+//! parts. And it brings thirty crates along, such as those for international host names.
 
 use std::{fmt, io::Write as _, str};
 
