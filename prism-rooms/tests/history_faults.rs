@@ -104,13 +104,14 @@ fn a_node_that_catches_up_closes_no_member_that_reads() {
         let (mut here, ..) = world.join(0, "tea", None).await;
         let (mut there, ..) = world.join(1, "tea", None).await;
         world.nodes[1].backplane.isolate();
-        let texts: Vec<_> = (0..500).map(|n| format!("{n} {}", "x".repeat(1000))).collect();
+        let texts: Vec<_> = (0..500).map(|n| format!("{n} {}", "x".repeat(10_000))).collect();
         for text in &texts {
             world.append(0, text).await;
             assert_eq!(here.next().await, *text);
         }
         world.sim.pass(10 * SECOND).await;
         world.nodes[1].backplane.rejoin();
+        world.sim.pass(5 * SECOND).await; // the client does not read at once, so its outbox is full
         for (n, text) in texts.iter().enumerate() {
             assert_eq!(there.next().await, *text);
             if n % 100 == 0 {
