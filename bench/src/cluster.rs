@@ -33,5 +33,5 @@ pub use self::{
 /// How many rooms there are.
 pub const ROOMS: usize = 100;
 
-/// How many members of each room are at the other node.
+/// How many members of each room are on the other node.
 pub const RECEIVERS: usize = 9;

@@ -46,11 +46,11 @@ use self::{
 /// node.
 ///
 /// The nodes exchange messages over a [`Backplane`]. Each has [`rooms`](Self::rooms), which are used like any others. A
-/// message to a room is sent to its members at this node, as always, and published for the others. The same is true of
+/// message to a room is sent to its members on this node, as always, and published for the others. The same is true of
 /// messages to [everyone](Rooms::everyone), of [`close`](crate::Recipients::close), and of
 /// [`wake`](crate::Recipients::wake). Everything else about rooms is local: [`len`](Rooms::len), [`members`](Rooms::members)
 /// and the other methods see the connections of this node. Presence that is [on the cluster](crate::Presence::on) shows the
-/// people at all nodes.
+/// people on all nodes.
 ///
 /// ```no_run
 /// # fn example(connection: prism_driver::Connection, backplane: prism_rooms::MemoryBackplane) {
@@ -186,7 +186,7 @@ impl ClusterEvents {
 }
 
 impl Cluster {
-    /// Returns a topic of presence at this node, if there is none with this name.
+    /// Returns a topic of presence on this node, if there is none with this name.
     pub(crate) fn topic(&self, name: &str) -> Option<Topic> {
         Topic::new(name, &self.shared, self.rooms())
     }

@@ -65,7 +65,7 @@ use self::{
 /// # Ok(()) }
 /// ```
 ///
-/// Members of a room receive what is [appended](Self::append) in the order in which it is kept, at all nodes, after it
+/// Members of a room receive what is [appended](Self::append) in the order in which it is kept, on all nodes, after it
 /// was kept. [The guide](crate::docs::history) says what you can rely on.
 #[derive(Clone)]
 pub struct History {
@@ -75,10 +75,10 @@ pub struct History {
 
 impl History {
     /// Returns the history of a cluster. All its nodes need one, with the same `keep`, and should create it when they
-    /// start: members at a node without it do not receive what is appended.
+    /// start: members on a node without it do not receive what is appended.
     ///
     /// `format` makes of each message what clients receive: they need its position. It is called once for all members
-    /// of a room at this node, and once for each connection to which a message is repeated. It should be quick, because
+    /// of a room on this node, and once for each connection to which a message is repeated. It should be quick, because
     /// it delays what other nodes send. If it panics, clients are told that they may have missed something.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl History {
         self
     }
 
-    /// Keeps a message, and sends it to the members of a room at all nodes. Returns its position once it is kept.
+    /// Keeps a message, and sends it to the members of a room on all nodes. Returns its position once it is kept.
     ///
     /// Members receive it from the backplane, those of this node, too: perhaps before this returns, perhaps after. A
     /// member whose outbox is full gets it when it has room again.

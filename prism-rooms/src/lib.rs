@@ -171,7 +171,7 @@
 //! # Several processes
 //!
 //! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several:
-//! each process is a node, and a message reaches the members at all nodes. [`Presence::on`] shows the people at all nodes.
+//! each process is a node, and a message reaches the members on all nodes. [`Presence::on`] shows the people on all nodes.
 //! Nodes exchange messages over a [`Backplane`], such as
 //! [Redis](https://github.com/prism-rs/prism/tree/main/prism-rooms-redis) or
 //! [NATS](https://github.com/prism-rs/prism/tree/main/prism-rooms-nats). The guides to [clusters](docs::cluster) and to
@@ -191,7 +191,7 @@
 //! if let Joined::Broken { .. } = history.join(&connection, "tea", position).await? {
 //!     send_everything(&connection).await;
 //! }
-//! history.append("tea", "the kettle is on").await?; // to the members at all nodes
+//! history.append("tea", "the kettle is on").await?; // to the members on all nodes
 //! # Ok(()) }
 //! ```
 //!

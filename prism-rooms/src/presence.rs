@@ -207,7 +207,7 @@ impl<M: Serialize + DeserializeOwned + Send + Sync + 'static> Presence<M> {
     /// let presence = Presence::on(&cluster, "status"); // instead of `Presence::new(runtime)`
     /// presence.track(connection, "tea", "ada", Status { typing: false })?;
     /// presence.watch(connection, "tea")?;
-    /// println!("{} people", presence.count("tea")); // at all nodes
+    /// println!("{} people", presence.count("tea")); // on all nodes
     /// # Ok(()) }
     /// ```
     ///

@@ -98,7 +98,7 @@ impl Rooms {
     ///
     /// The connection is a recipient of every message that is sent to the room after `join` has returned, and of none
     /// that was sent before `join` was called. In a [cluster](crate::Cluster), this is true of messages that are sent
-    /// at this node; for those of other nodes, wait until the room is [`reached`](Self::reached).
+    /// on this node; for those of other nodes, wait until the room is [`reached`](Self::reached).
     ///
     /// # Errors
     /// Returns an error if the connection has ended, or if it is already in the [maximum number of
@@ -265,7 +265,7 @@ impl Rooms {
         self.membership.with_members(room, |members| members.len()).unwrap_or(0)
     }
 
-    /// Returns the number of members in a room at all nodes of the [`Cluster`](crate::Cluster). Asks the other nodes,
+    /// Returns the number of members in a room on all nodes of the [`Cluster`](crate::Cluster). Asks the other nodes,
     /// and waits for their answers, for 300 ms at most.
     ///
     /// This costs each node an answer, so it is for an occasional look, and not for each request of a peer. Without a

@@ -2,7 +2,7 @@
 //! (see `prism_node`), and checks what their members notice of it. Without arguments, it prints all arguments that
 //! there are, a line each. `.ci/cluster` runs them.
 //!
-//! In each scenario, each node sends 66 messages per second to twelve rooms, with members at each node. No message may
+//! In each scenario, each node sends 66 messages per second to twelve rooms, with members on each node. No message may
 //! arrive twice or out of order, and each that does not arrive has to be reported. At its own node, each message has to
 //! arrive within a second. Each node shows the people of all nodes that are there, and no others.
 

@@ -35,7 +35,7 @@ pub(crate) struct Records {
     pub(crate) sent: HashMap<(usize, usize), u64>,
     /// By receiver, sender and room.
     pub(crate) received: HashMap<(usize, usize, usize), Received>,
-    /// Of the messages that members at the sender's node have received: the node, when they were sent, how long they
+    /// Of the messages that members on the sender's node have received: the node, when they were sent, how long they
     /// took.
     local: Vec<(usize, Duration, Duration)>,
     /// What must not happen.
@@ -161,7 +161,7 @@ impl Traffic {
         self.shared.has_stopped.store(true, Relaxed);
     }
 
-    /// Returns the 99th percentile, and the most, of the time that messages took to members at the same node: those
+    /// Returns the 99th percentile, and the most, of the time that messages took to members on the same node: those
     /// sent within `span` by these nodes.
     pub(crate) fn local(&self, nodes: &[usize], span: Range<Duration>) -> (Duration, Duration) {
         let is_meant = |node: &usize, sent: &Duration| nodes.contains(node) && span.contains(sent);

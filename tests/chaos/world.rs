@@ -24,7 +24,7 @@ const CALM: Duration = Duration::from_secs(4);
 /// By how much the memory of a node may grow, in MiB.
 const MAX_GROWTH: usize = 48;
 
-/// How long a message may take to the members at the same node, whatever happens to the others.
+/// How long a message may take to the members on the same node, whatever happens to the others.
 const MAX_LOCAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct World {
@@ -145,7 +145,7 @@ impl World {
         pairs.flat_map(|(receiver, sender)| (0..ROOMS).map(move |room| (receiver, sender, room)))
     }
 
-    /// Checks that each message has arrived once and in order, or was reported as missing; at the sender's own node,
+    /// Checks that each message has arrived once and in order, or was reported as missing; on the sender's own node,
     /// all of them, and soon. Checks the memory of the nodes, too, and prints what was measured.
     pub(crate) async fn finish(mut self, scenario: &str, measured: &str) {
         let disturbed = self.disturbed..self.traffic.now();

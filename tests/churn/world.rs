@@ -40,7 +40,7 @@ const CHANNELS: usize = 3;
 pub(crate) struct World {
     redis: RedisServer,
     nodes: [NodeProcess; 2],
-    /// Each room has one member at each node.
+    /// Each room has one member on each node.
     members: [Vec<SendHalf>; 2],
     /// What the members have received.
     received: UnboundedReceiver<String>,
@@ -48,9 +48,9 @@ pub(crate) struct World {
     rooms: VecDeque<usize>,
     /// How many rooms have appeared. Their numbers are below that.
     appeared: usize,
-    /// The new rooms that are reached at one node.
+    /// The new rooms that are reached on one node.
     half_reached: HashSet<usize>,
-    /// How many rooms were reached at both nodes.
+    /// How many rooms were reached on both nodes.
     reached: usize,
     sent: usize,
     delivered: usize,
@@ -106,7 +106,7 @@ impl World {
         self.send(fastrand::usize(..2), room).await;
     }
 
-    /// Takes what the members have received, and sends the first messages to each room that is reached at both nodes.
+    /// Takes what the members have received, and sends the first messages to each room that is reached on both nodes.
     pub(crate) async fn take_received(&mut self) {
         while let Ok(text) = self.received.try_recv() {
             let (verb, room) = text.split_once(" room-").expect("a verb and a room");

@@ -1,5 +1,5 @@
 // Tests the example `rooms` on two nodes over Redis, in a real browser: two people talk, each on the page of another node. One node is killed.
-// The page that was there comes back at the other node by itself, and shows what it has missed.
+// The page that was there comes back on the other node by itself, and shows what it has missed.
 //
 // node two_nodes.mjs ROOMS 127.0.0.1:PORT ROOMS 127.0.0.1:PORT redis://REDIS/
 //
@@ -19,7 +19,7 @@ if (!redis) {
   process.exit(2);
 }
 
-/** How long others see a person at a node that was killed, at most, in seconds. */
+/** How long others see a person on a node that was killed, at most, in seconds. */
 const LEAVE = 9;
 const MEANWHILE = ['Where are you?', 'The kettle is on.', 'It boils!'];
 
@@ -30,14 +30,14 @@ const servers = [
 
 const times = async (page, line) => log(page).getByText(line, { exact: true }).count();
 
-/** Ann and Ben have pages, at the first node and at the second. Eve is at the first node, and knows no other. */
+/** Ann and Ben have pages, on the first node and on the second. Eve is on the first node, and knows no other. */
 async function threePeople(browser) {
   let ann, ben;
   const eve = visitor(one, 'Eve'), heard = [];
   const room = eve.join('lobby');
   room.addEventListener('message', ({ data }) => heard.push(data.text));
 
-  await check('people at two nodes see each other, and what they say', async () => {
+  await check('people on two nodes see each other, and what they say', async () => {
     ann = await person(browser, one, 'Ann');
     ben = await person(browser, other, 'Ben');
     for (const { page } of [ann, ben]) for (const name of ['Ann', 'Ben', 'Eve']) await is(here(page, name), 1);
@@ -48,7 +48,7 @@ async function threePeople(browser) {
     for (const { page } of [ann, ben]) await hasHeard(page, ['Is it hot?', 'It is.']);
   });
 
-  const annJoined = await times(ben.page, 'Ann joined'); // perhaps after Ben's page knew who is at its own node
+  const annJoined = await times(ben.page, 'Ann joined'); // perhaps after Ben's page knew who is on its own node
   let leaving; // the seconds until Eve has left
   await check('a page whose node is killed comes back at the other, and shows what was said meanwhile', async () => {
     // It comes back after two seconds, or it might have nothing to miss.

@@ -42,7 +42,7 @@ async fn shows<N: Net>(presence: &Presence<()>, expected: &[&str], within: Durat
     }
 }
 
-/// Joins the room `tea` at both nodes, and tracks a person there at each. Returns the members, too.
+/// Joins the room `tea` on both nodes, and tracks a person there at each. Returns the members, too.
 async fn two_people<N: Net>(here: &Node, there: &Node) -> ([Socket; 2], [Presence<()>; 2]) {
     let members = [here.join::<N>("tea").await, there.join::<N>("tea").await];
     let presence = [here, there].map(|node| Presence::on(&node.cluster, "people"));

@@ -4,7 +4,7 @@
 //! ```text
 //! listening on ADDRESS as NODE
 //! event connected | disconnected WHY | failed WHY | joined NODE | left NODE | gap NODE ROOM MISSED
-//! event people PERSON,PERSON,...     who is in `room-0`, at all nodes
+//! event people PERSON,PERSON,...     who is in `room-0`, on all nodes
 //! status RESIDENT_BYTES COUNTS       every half second
 //! ```
 //!

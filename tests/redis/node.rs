@@ -66,7 +66,7 @@ impl Node {
         Self::start::<N>(backplane::<N>(broker, "prism")).await
     }
 
-    /// Connects a member, and waits until what is sent at other nodes reaches it.
+    /// Connects a member, and waits until what is sent on other nodes reaches it.
     pub(crate) async fn join<N: Net>(&self, room: &str) -> Socket {
         let url = format!("ws://{}/{room}", self.address);
         let options = Options::default().max_message_size(2 << 20);

@@ -1,4 +1,4 @@
-//! [`Load`]: messages at a fixed rate to rooms of one node, and how long they take to the members at the other node.
+//! [`Load`]: messages at a fixed rate to rooms of one node, and how long they take to the members on the other node.
 
 use std::{
     io,

@@ -1,6 +1,6 @@
-//! [`Elsewhere`]: what becomes of a message, a closing or a waking at other nodes.
+//! [`Elsewhere`]: what becomes of a message, a closing or a waking on other nodes.
 
-/// What becomes of a message at other nodes of the cluster; or of closing connections there, or waking their handlers. Part
+/// What becomes of a message on other nodes of the cluster; or of closing connections there, or waking their handlers. Part
 /// of a [`Delivery`](crate::Delivery) and of [`Closed`](crate::Closed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -59,12 +59,12 @@ pub enum ClusterEvent {
     },
 }
 
-/// How many members a room has at all nodes of a cluster. Returned by
+/// How many members a room has on all nodes of a cluster. Returned by
 /// [`Rooms::len_everywhere`](crate::Rooms::len_everywhere).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemberCount {
-    /// How many members the room has, at the nodes that have answered and this one.
+    /// How many members the room has, on the nodes that have answered and this one.
     pub members: usize,
     /// How many nodes have answered, this one included.
     pub nodes: usize,
@@ -95,6 +95,6 @@ pub struct ClusterCounts {
     /// How often something arrived that no node can have sent, and was ignored. This includes people in a room of
     /// [`Presence`](crate::Presence) beyond 100,000.
     pub refused: u64,
-    /// How often a person at another node was not shown, because its metadata is not what this node expects.
+    /// How often a person on another node was not shown, because its metadata is not what this node expects.
     pub unreadable: u64,
 }

@@ -72,7 +72,7 @@ pub(crate) struct Changes {
     pub(crate) rooms: HashMap<Arc<str>, bool>,
     /// The rooms of which somebody asks whether they are reached.
     pub(crate) reached_requests: Vec<(Box<str>, Sender<bool>)>,
-    /// The rooms of which somebody asks how many members they have at all nodes, with their number here.
+    /// The rooms of which somebody asks how many members they have on all nodes, with their number here.
     pub(crate) count_requests: Vec<(Box<str>, usize, Sender<MemberCount>)>,
     /// What has changed in rooms of presence.
     pub(crate) presence: HashMap<Arc<str>, PresenceChanges>,
@@ -120,7 +120,7 @@ impl Shared {
         (self.clock)()
     }
 
-    /// Adds something to do for members of these rooms at other nodes; `None` for everyone. The caller holds the locks of
+    /// Adds something to do for members of these rooms on other nodes; `None` for everyone. The caller holds the locks of
     /// the rooms, or the one for everyone, and calls [`wake`](Self::wake) afterwards.
     pub(crate) fn publish(
         &self,
@@ -165,7 +165,7 @@ impl Shared {
         answer
     }
 
-    /// Asks how many members a room has at all nodes. It has so many here. The channel is closed if the node has left.
+    /// Asks how many members a room has on all nodes. It has so many here. The channel is closed if the node has left.
     pub(crate) fn count(&self, room: &str, members: usize) -> Receiver<MemberCount> {
         let (answer_to, answer) = async_channel::bounded(1);
         if let Some(changes) = &mut *self.changes.lock() {

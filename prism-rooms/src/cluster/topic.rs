@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{directory::NameObserver, rooms::Rooms, signal::Signals};
 
-/// A topic of presence at a node, which says who is there, until it [ends](TopicHandle).
+/// A topic of presence on a node, which says who is there, until it [ends](TopicHandle).
 pub(crate) struct Topic {
     rooms: TopicRooms,
     /// The node is there as long as the topic.

@@ -1,4 +1,4 @@
-//! [`HistoryCore`]: the history of rooms at a node, as a state machine without I/O, clock or locks.
+//! [`HistoryCore`]: the history of rooms on a node, as a state machine without I/O, clock or locks.
 //!
 //! ```text
 //!   append ──────────────────────────► commands ──►  session of

@@ -97,7 +97,7 @@ impl<M> Tracked<M> {
         Self { connection, node, meta: Meta(Some(Arc::new(meta))), json }
     }
 
-    /// Returns whether it is this connection, tracked at this node (`None`) or at another one.
+    /// Returns whether it is this connection, tracked on this node (`None`) or on another one.
     pub(super) fn is(&self, node: Option<NodeId>, id: ConnectionId) -> bool {
         self.connection == id && self.node == node
     }

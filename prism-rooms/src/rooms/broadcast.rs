@@ -46,7 +46,7 @@ pub struct Delivery {
     /// If a connection has the policy [`DropOldest`](prism_driver::WhenSlow::DropOldest), the outbox accepts the new
     /// message, and older messages are dropped instead. [`Connection::missed`] counts those.
     pub dropped: usize,
-    /// What becomes of the message at other nodes of the [`Cluster`](crate::Cluster), if there is one. The other
+    /// What becomes of the message on other nodes of the [`Cluster`](crate::Cluster), if there is one. The other
     /// numbers are those of this node.
     pub elsewhere: Elsewhere,
 }
@@ -55,9 +55,9 @@ pub struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed {
-    /// The number of connections that the call has closed at this node. Those that were closing already do not count.
+    /// The number of connections that the call has closed on this node. Those that were closing already do not count.
     pub here: usize,
-    /// What becomes of the closing at other nodes of the [`Cluster`](crate::Cluster), if there is one.
+    /// What becomes of the closing on other nodes of the [`Cluster`](crate::Cluster), if there is one.
     pub elsewhere: Elsewhere,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Recipients<'a> {
         Delivery::new(stamp, tally, Elsewhere::NoCluster)
     }
 
-    /// Sends a message to the members at all nodes.
+    /// Sends a message to the members on all nodes.
     #[inline(never)] // it would make `send` slower where there is no cluster
     fn send_in(&self, cluster: &Shared, message: &PreparedMessage) -> Delivery {
         let action = OwnedAction::Send { message: message.clone(), or_close: self.or_close };
@@ -144,7 +144,7 @@ impl<'a> Recipients<'a> {
         Closed { here, elsewhere }
     }
 
-    /// Wakes the handler of each recipient; see [`Connection::wake`]. Returns what becomes of this at other nodes.
+    /// Wakes the handler of each recipient; see [`Connection::wake`]. Returns what becomes of this on other nodes.
     pub fn wake(&self) -> Elsewhere {
         let Some(cluster) = self.membership.cluster() else {
             self.here().wake(|| ());

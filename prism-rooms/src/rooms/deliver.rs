@@ -128,7 +128,7 @@ pub(crate) fn deliver(membership: &Membership<Connection>, incoming: Incoming) {
     }
 }
 
-/// Sends a message to the members of a room at this node, without some of them, whose IDs are in ascending order. Returns those
+/// Sends a message to the members of a room on this node, without some of them, whose IDs are in ascending order. Returns those
 /// whose outboxes are full. The caller must hold no lock.
 pub(crate) fn send_to_room(
     membership: &Membership<Connection>,

@@ -54,7 +54,7 @@ const MAX_FOLLOWED_ALONE: usize = 16;
 
 pub(super) struct PresenceCore {
     origin: NodeId,
-    /// Whether the application uses it at all, here or at another node.
+    /// Whether the application uses it at all, here or on another node.
     is_used: bool,
     subscriptions: Subscriptions,
     own: OwnPeople,

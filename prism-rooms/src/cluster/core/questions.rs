@@ -1,4 +1,4 @@
-//! [`Questions`]: how many members a room has at all nodes.
+//! [`Questions`]: how many members a room has on all nodes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

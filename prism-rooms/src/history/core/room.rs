@@ -1,4 +1,4 @@
-//! [`Room`]: how far the members of a room have got at this node.
+//! [`Room`]: how far the members of a room have got on this node.
 //!
 //! ```text
 //!   published ──► next? ─────────────────► members      cursor + 1

@@ -1,4 +1,4 @@
-//! [`Members`]: the members of rooms at a node, as a history sees them.
+//! [`Members`]: the members of rooms on a node, as a history sees them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     history::{join_id::JoinId, joined::JoinStep, position::Position},
 };
 
-/// The members of rooms at a node: connections, or what the simulation has in their place.
+/// The members of rooms on a node: connections, or what the simulation has in their place.
 pub(crate) trait Members {
     type Member: Clone;
 

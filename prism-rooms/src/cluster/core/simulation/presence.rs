@@ -33,7 +33,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Does something that the application may do at a node.
+    /// Does something that the application may do on a node.
     pub(super) fn act(&mut self, core: &mut Core, rng: &mut Rng, now: Duration) {
         let room = ROOMS[rng.usize(..ROOMS.len())];
         let own = self.own.range((room, 0)..=(room, u128::MAX)).map(|((_, id), _)| *id);

@@ -1,4 +1,4 @@
-//! [`Connections`]: the members of rooms at a node of the simulation. A connection is a number.
+//! [`Connections`]: the members of rooms on a node of the simulation. A connection is a number.
 
 use std::{
     cell::{Cell, RefCell},

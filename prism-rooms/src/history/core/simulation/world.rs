@@ -228,7 +228,7 @@ impl World {
         self.apply(node, happens);
     }
 
-    /// Lets the futures at a node run.
+    /// Lets the futures on a node run.
     fn poll(&mut self, node: usize) {
         self.nodes[node].connections().poll();
         let happens = self.nodes[node].connections().take_happens();
