@@ -204,8 +204,7 @@ mod tests {
         let held = Duration::from_millis(HELD as u64 - 1);
         assert!(measured.latency.max >= held, "{:?}", measured.latency);
         assert!(measured.latency.p50 >= held / 4, "{:?}", measured.latency);
-        let ended = server.join().unwrap().unwrap_err();
-        assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof);
+        server.join().unwrap().unwrap_err(); // the client has left, perhaps before it has read all answers
     }
 
     #[test]
