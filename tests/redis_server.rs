@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{self, Command},
@@ -151,7 +151,7 @@ impl RedisServer {
     /// # Panics
     /// If the server does not reply.
     pub fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
-        command_at(self.address(), words)
+        command_at(self.address(), words).expect("a server that replies")
     }
 
     /// Returns the commands that the server carries out from now on, a line each, those of scripts, too.
@@ -179,13 +179,11 @@ impl RedisServer {
         digits.map_or(0, |digits| digits.parse().expect("a number"))
     }
 
-    /// Returns what the server is to others, such as `master`.
-    ///
-    /// # Panics
-    /// If the server does not reply.
+    /// Returns whether the server says that it is a master. One that is being promoted may say nothing: it closes its
+    /// connections.
     #[must_use]
-    pub fn role(&self) -> String {
-        self.command(&["ROLE"]).lines().next().expect("a role").to_owned()
+    pub fn is_master(&self) -> bool {
+        command_at(self.address(), &["ROLE"]).is_ok_and(|role| role.starts_with("master\n"))
     }
 
     /// Makes the server a replica, and waits until it has what its master has now.
@@ -223,18 +221,18 @@ impl RedisServer {
 }
 
 /// Sends a command to a server, as the user `default`, and returns its reply: one line for each value.
-pub(crate) fn command_at<W: AsRef<OsStr>>(address: SocketAddr, words: &[W]) -> String {
-    let mut stream = TcpStream::connect(address).expect("a server that listens");
-    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+pub(crate) fn command_at<W: AsRef<OsStr>>(address: SocketAddr, words: &[W]) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let mut command = format!("*{}\r\n", words.len());
     for word in words {
         let word = word.as_ref().to_str().expect("text");
         command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
-    stream.write_all(command.as_bytes()).expect("a server that reads");
+    stream.write_all(command.as_bytes())?;
     let mut reply = String::new();
-    read_reply(&mut BufReader::new(stream), &mut reply);
-    reply
+    read_reply(&mut BufReader::new(stream), &mut reply)?;
+    Ok(reply)
 }
 
 /// Creates a folder of a server's own.
@@ -247,24 +245,30 @@ pub(crate) fn create_folder() -> PathBuf {
 }
 
 /// Adds the values of a reply, each with a line break.
-fn read_reply(stream: &mut impl BufRead, reply: &mut String) {
+fn read_reply(stream: &mut impl BufRead, reply: &mut String) -> io::Result<()> {
     let mut line = String::new();
-    stream.read_line(&mut line).expect("a reply");
+    stream.read_line(&mut line)?;
     let line = line.trim_end();
     let number = || line[1..].parse::<usize>();
     match line.as_bytes().first() {
-        Some(b'*') => (0..number().expect("a count")).for_each(|_| read_reply(stream, reply)),
+        Some(b'*') => {
+            for _ in 0..number().expect("a count") {
+                read_reply(stream, reply)?;
+            }
+        }
         Some(b'$') => {
             let mut text = vec![0; number().expect("a length") + 2];
-            stream.read_exact(&mut text).expect("the whole reply");
+            stream.read_exact(&mut text)?;
             reply.push_str(&String::from_utf8_lossy(&text[..text.len() - 2]));
             reply.push('\n');
         }
-        _ => {
+        Some(_) => {
             reply.push_str(line);
             reply.push('\n');
         }
+        None => return Err(io::ErrorKind::UnexpectedEof.into()),
     }
+    Ok(())
 }
 
 /// Returns a program that `.ci/install` installs. If it is missing, says so.

@@ -94,8 +94,11 @@ impl Sentinel {
 
     /// Returns whether it knows two others, and this replica.
     fn is_ready(&self, replica: &RedisServer) -> bool {
-        let quorum = command_at(self.address(), &["SENTINEL", "CKQUORUM", MASTER]);
-        let replicas = command_at(self.address(), &["SENTINEL", "REPLICAS", MASTER]);
+        let ask = |question| {
+            let reply = command_at(self.address(), &["SENTINEL", question, MASTER]);
+            reply.expect("a Sentinel that replies")
+        };
+        let (quorum, replicas) = (ask("CKQUORUM"), ask("REPLICAS"));
         quorum.starts_with("+OK 3 usable")
             && replicas.contains(&replica.address().to_string())
             && replicas.contains("master-link-status\nok\n")

@@ -121,7 +121,7 @@ pub(crate) async fn failover(name: &str, program: Program) {
     let mut promoted = killed; // it was not promoted before this
     loop {
         let asked = now();
-        if sentinels.replica.role() == "master" {
+        if sentinels.replica.is_master() {
             break;
         }
         promoted = asked;
