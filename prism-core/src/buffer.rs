@@ -41,7 +41,7 @@ use alloc::vec::Vec;
 /// assert_eq!(input.unparsed(), b"bytes");
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RecvBuffer {
     /// Initialized all through, so that a read never needs memory to be zeroed first.
     data: Vec<u8>,
@@ -65,6 +65,12 @@ pub struct RecvBuffer {
 
 /// No limit on the number of fragments.
 const UNLIMITED: u32 = u32::MAX;
+
+impl Default for RecvBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl RecvBuffer {
     /// Creates an empty buffer, without allocating.

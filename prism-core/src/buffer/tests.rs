@@ -79,3 +79,10 @@ fn spare_reclaims_dead_bytes_before_it_grows() {
         assert_eq!((buffer.unparsed(), buffer.capacity()), (&[7; 10][..], capacity));
     }
 }
+
+#[test]
+fn nothing_holds_a_new_buffer() {
+    for buffer in [RecvBuffer::default(), RecvBuffer::new(), RecvBuffer::with_capacity(4)] {
+        assert!(!buffer.is_held());
+    }
+}
