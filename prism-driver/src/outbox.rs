@@ -30,7 +30,6 @@ use crate::{
     tls::info::TlsInfo,
 };
 
-pub(crate) mod batch_number;
 pub(crate) mod budget;
 pub(crate) mod cold_state;
 pub(crate) mod cut;

@@ -25,6 +25,7 @@ pub(crate) mod flush;
 pub(crate) mod notice;
 pub(crate) mod random;
 pub(crate) mod timeout;
+pub(crate) mod turn;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 pub(crate) mod unsent_limit;
 pub(crate) mod wakeups;

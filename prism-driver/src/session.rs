@@ -44,7 +44,7 @@ use crate::{
     handler::connection_handler::ConnectionHandler,
     options::Options,
     outbox::{Outbox, owner::Pong, queue::SendQueue},
-    runtime::{Transport, contain::contain},
+    runtime::{Transport, contain::contain, turn::work},
     session::{
         deadline::{DeadlineTimer, Deadlines},
         driver::ConnectionDriver,
@@ -63,7 +63,6 @@ pub(crate) mod moment;
 pub(crate) mod rate_limit;
 pub(crate) mod read_buffer;
 pub(crate) mod run_handler;
-pub(crate) mod turn;
 pub(crate) mod write_progress;
 
 /// The result of a handshake, apart from the bytes that came after its head.
@@ -228,7 +227,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                     continue;
                 }
                 Some(Event::Close(frame)) => return Ok(end_by_close_frame(connection, frame)),
-                Some(_) if is_closing => self.read_buffer.count(turn::EVENT),
+                Some(_) if is_closing => self.read_buffer.count(work::EVENT),
                 Some(Event::Message(message)) => {
                     let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
                     let future =
@@ -244,14 +243,14 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                             call(connection, move || handler.on_pong(connection, payload))?;
                         RunHandler::new(connection, &mut self.deadlines, future).await?;
                     }
-                    self.read_buffer.count(turn::EVENT);
+                    self.read_buffer.count(work::EVENT);
                 }
                 Some(event) => {
                     connection.outbox().answer(&event);
-                    self.read_buffer.count(turn::EVENT);
+                    self.read_buffer.count(work::EVENT);
                 }
             }
-            match turn::take_cost_of_deliveries() {
+            match work::take_sent() {
                 0 => {}
                 cost => self.read_buffer.count(cost),
             }
@@ -274,7 +273,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 ran
             })
             .await?;
-            read_buffer.count(turn::EVENT);
+            read_buffer.count(work::EVENT);
         }
         Ok(())
     }

@@ -18,10 +18,8 @@ use pin_project_lite::pin_project;
 
 use crate::{
     connection::shared::Shared,
-    outbox::{
-        batch_number::{self, Interrupted},
-        repeats,
-    },
+    outbox::repeats,
+    runtime::turn::{self, Interrupted},
 };
 
 /// How many connections a session writes to before other tasks get a turn.
@@ -95,14 +93,14 @@ struct BatchGuard<'a> {
 impl<'a> BatchGuard<'a> {
     fn new(unwritten: &'a mut Unwritten) -> Self {
         let outer_count = ADDED.try_with(|added| added.borrow().len()).unwrap_or(0);
-        Self { unwritten, outer: batch_number::enter(), outer_count }
+        Self { unwritten, outer: turn::begin(), outer_count }
     }
 }
 
 impl Drop for BatchGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if batch_number::leave(self.outer) {
+        if turn::end(self.outer) {
             self.take_added();
         }
         repeats::forget();

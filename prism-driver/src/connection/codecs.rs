@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use prism_core::deflate::{Codecs, SharedCodecs};
 
-use crate::outbox::batch_number;
+use crate::runtime::turn::work;
 
 thread_local! {
     static CODECS: Cell<Codecs> = const { Cell::new(Codecs::new()) };
@@ -21,7 +21,7 @@ pub(crate) fn with<T>(work: impl FnOnce(&mut Codecs) -> T) -> T {
     let mut codecs = CODECS.try_with(Cell::take).unwrap_or_default();
     let result = work(&mut codecs);
     codecs.shrink();
-    batch_number::count_compressed(codecs.take_compressed());
+    work::count_compressed(codecs.take_compressed());
     let _ = CODECS.try_with(|kept| kept.set(codecs)); // fails only while the thread ends
     result
 }

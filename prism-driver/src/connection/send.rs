@@ -19,12 +19,11 @@ use crate::{
     },
     error::TrySendError,
     outbox::{
-        batch_number,
         locked::Locked,
         send::{AfterSend, WhenFull, for_sleeping_owner},
         source::Source,
     },
-    runtime::{notice::Listening, wakeups},
+    runtime::{notice::Listening, turn::yielding, wakeups},
 };
 
 /// Sends a message, or follows the connection's policy if there is no room.
@@ -105,7 +104,7 @@ fn send_compressed(
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
     // What leaves is short, so the outbox has room for much more than should be compressed at once.
-    if when_full == WhenFull::Wait && batch_number::should_yield() {
+    if when_full == WhenFull::Wait && yielding::should_yield() {
         return Err(TrySendError::Full);
     }
     finish(connection, compression.send(&connection.outbox, message, when_full)?);
@@ -198,7 +197,7 @@ impl Waiting<'_> {
             if let Some(result) = self.result(sent) {
                 return Poll::Ready(result);
             }
-            if batch_number::begin_yield() {
+            if yielding::begin_yield() {
                 // This future may be dropped before it is polled again.
                 self.pass_on();
                 self.waited = false;

@@ -8,12 +8,13 @@ use crate::{
     error::TrySendError,
     options::when_slow::WhenSlow,
     outbox::{
-        Outbox, batch_number,
+        Outbox,
         locked::Locked,
         source::Source,
         state::{OutboxState, Written, noop_waker},
         wake_all,
     },
+    runtime::turn::{batch_number, work},
 };
 
 mod enqueue;
@@ -152,7 +153,7 @@ impl Outbox {
     ) -> Result<Option<Locked<'w>>, TrySendError> {
         let mark = self.high_water_mark as usize;
         let (when_slow, waits) = (state.when_slow, when_full == WhenFull::Wait);
-        batch_number::count_delivery();
+        work::count_delivery();
         if when_slow == WhenSlow::Wait && waits {
             return Err(TrySendError::Full);
         }
@@ -205,16 +206,16 @@ pub(crate) fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
         return AfterSend::Nothing;
     }
     if state.blocked {
-        batch_number::count_delivery();
+        work::count_delivery();
         let is_over = state.budget_entry().is_some_and(|entry| entry.budget().is_over());
         return if is_over { AfterSend::EnforceBudget } else { AfterSend::Nothing };
     }
     let batch = batch_number::current();
     if batch == Some(state.batch) {
-        batch_number::count_further_delivery();
+        work::count_further_delivery();
         return AfterSend::Nothing;
     }
-    batch_number::count_delivery();
+    work::count_delivery();
     match batch {
         None => state.take_sleeping_owner().map_or(AfterSend::Nothing, AfterSend::WakeOwner),
         Some(number) => {

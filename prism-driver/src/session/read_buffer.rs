@@ -12,9 +12,9 @@ use prism_core::RecvBuffer;
 
 use crate::{
     buffer_pool,
-    runtime::Transport,
+    runtime::{Transport, turn::work},
     server::stats::traffic::Traffic,
-    session::{counted_buffer::CountedBuffer, turn},
+    session::counted_buffer::CountedBuffer,
 };
 
 /// The least spare memory that a read is offered.
@@ -91,7 +91,7 @@ impl ReadBuffer {
     pub(crate) fn buffer(&mut self) -> &mut CountedBuffer {
         let buffer = self.0.get_or_insert_with(|| {
             let mut buffer = buffer_pool::take_recv();
-            buffer.hold_after(turn::WORK);
+            buffer.hold_after(work::WORK);
             buffer
         });
         if buffer.capacity() < buffer_pool::RECV_BUFFER {
@@ -108,7 +108,7 @@ impl ReadBuffer {
     /// Begins a turn. To be called when other tasks have had theirs, or will have it before anything else is read.
     pub(crate) fn begin_turn(&mut self) {
         if let Some(buffer) = &mut self.0 {
-            buffer.hold_after(turn::WORK);
+            buffer.hold_after(work::WORK);
         }
     }
 
@@ -123,7 +123,7 @@ impl ReadBuffer {
     pub(crate) fn count_message(&mut self) {
         if let Some(buffer) = &mut self.0 {
             buffer.uncounted.messages += 1;
-            buffer.hold_earlier(turn::EVENT);
+            buffer.hold_earlier(work::EVENT);
         }
     }
 
@@ -207,7 +207,7 @@ impl Prepared<'_> {
         if let Poll::Ready(Ok(count)) = read {
             buffer.received(count);
             buffer.uncounted.bytes += count as u64;
-            buffer.hold_earlier(turn::cost_of_read(count));
+            buffer.hold_earlier(work::cost_of_read(count));
         }
         read
     }

@@ -18,8 +18,7 @@ use prism_core::ProtocolError;
 use crate::{
     connection::Connection,
     error::Failure,
-    outbox::batch_number,
-    runtime::contain::contain,
+    runtime::{contain::contain, turn::yielding},
     session::{
         deadline::{DeadlineTimer, Deadlines},
         driver::ConnectionDriver,
@@ -80,7 +79,7 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
                 driver.deadlines.timer().yield_to_others(cx.waker());
             } else {
                 match contain(|| handler.as_mut().poll(cx)) {
-                    Some(Poll::Pending) if batch_number::has_yielded() => {
+                    Some(Poll::Pending) if yielding::has_yielded() => {
                         *this.waits = Waits::ForItsTurn;
                     }
                     Some(Poll::Pending) => {}
