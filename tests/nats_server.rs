@@ -1,6 +1,11 @@
 //! [`NatsServer`]: a NATS server of a scenario's own, on a free port of 127.0.0.1, which keeps nothing.
 
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use rustix::process::Signal;
 
@@ -44,6 +49,20 @@ impl NatsServer {
             }
         }
         panic!("the server does not start");
+    }
+
+    /// Starts servers that are one NATS cluster, each with this configuration.
+    ///
+    /// # Panics
+    /// If they do not start.
+    #[must_use]
+    pub fn start_cluster<const N: usize>(program: &Path, configuration: &str) -> [Self; N] {
+        let ports = [(); N].map(|()| free_port());
+        let routes = ports.map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).join(", ");
+        ports.map(|port| {
+            let cluster = format!("name: test, listen: \"127.0.0.1:{port}\", routes: [{routes}]");
+            Self::start(program.to_owned(), &format!("{configuration}\ncluster {{ {cluster} }}"))
+        })
     }
 
     fn try_start(&mut self) -> bool {

@@ -7,3 +7,7 @@
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/nats.md")]
 pub mod nats {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/servers.md")]
+pub mod servers {}

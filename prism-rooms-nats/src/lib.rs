@@ -1,7 +1,7 @@
 //! Rooms that span several processes, over NATS, on every runtime.
 //!
 //! [`Nats`] is a [`Backplane`](prism_rooms::Backplane) for a [`Cluster`](prism_rooms::Cluster). Give each process one
-//! with the same URL and the same prefix:
+//! with the same prefix, and the URL of the same server, or of those of one NATS cluster:
 //!
 //! ```no_run
 //! use prism_rooms::{Cluster, Rooms};
@@ -33,7 +33,7 @@
 //! ```
 //!
 //! It needs a NATS server of version 2, without JetStream: nothing is stored there. [The guide](docs::nats) says how to set
-//! one up, and what happens when it fails. [The guarantees of clusters](prism_rooms::docs::cluster) all hold with it. A
+//! one up, and what happens when it fails; [another one](docs::servers) is about several servers. [The guarantees of clusters](prism_rooms::docs::cluster) all hold with it. A
 //! [`History`](prism_rooms::History) needs another backplane, such as Redis: on this one, [`History::on`](prism_rooms::History::on)
 //! returns an error.
 //!
@@ -54,6 +54,7 @@ mod exchange;
 mod info;
 mod nats;
 mod protocol;
+mod servers;
 mod session;
 mod subject;
 mod url;

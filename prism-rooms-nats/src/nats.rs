@@ -1,4 +1,4 @@
-//! [`Nats`]: a server, as the backplane of a cluster.
+//! [`Nats`]: NATS, as the backplane of a cluster.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::{
     url::{InvalidNatsUrl, Target},
 };
 
-/// A NATS server that carries the messages of a [`Cluster`](prism_rooms::Cluster).
+/// A NATS server, or several, that carry the messages of a [`Cluster`](prism_rooms::Cluster).
 ///
 /// The [front page](crate) has an example.
 #[derive(Clone)]
@@ -25,18 +25,17 @@ impl<N: Network> Nats<N> {
     /// Creates the backplane for a server, such as `nats://10.0.0.5`, `nats://user:password@nats.example:4222` or
     /// `nats://token@nats.example`. It connects when a cluster uses it. The runtime has to be that of the cluster.
     ///
-    /// Characters of a user name, a password or a token that have a meaning in a URL, such as `/` and `:`, have to be
-    /// escaped (`%2F`, `%3A`). With the feature `tls`, `tls://` stands for TLS.
+    /// Several servers that are one NATS cluster have commas between them: `nats://user:password@10.0.0.5,10.0.0.6`, or
+    /// whole URLs, each of which has a login of its own, or none: `nats://one@10.0.0.5,nats://two@10.0.0.6`. They are tried
+    /// in random order. When a connection is lost, the next server is tried at once.
+    ///
+    /// Characters of a user name, a password or a token that have a meaning in a URL, such as `/`, `:` and `,`, have to be
+    /// escaped (`%2F`, `%3A`, `%2C`). With the feature `tls`, `tls://` stands for TLS.
     ///
     /// # Errors
-    /// If the URL is invalid, or names several servers.
-    pub fn new(runtime: N, url: &str) -> Result<Self, InvalidNatsUrl> {
-        let endpoint = Endpoint {
-            runtime,
-            target: Target::parse(url)?,
-            #[cfg(feature = "tls")]
-            tls: None,
-        };
+    /// If a URL is invalid, or if some have TLS and others have not.
+    pub fn new(runtime: N, urls: &str) -> Result<Self, InvalidNatsUrl> {
+        let endpoint = Endpoint::new(runtime, Target::parse(urls)?);
         Ok(Self { endpoint, prefix: Prefix::default() })
     }
 
@@ -63,18 +62,15 @@ impl<N: Network> Nats<N> {
 
 impl<N: Network> Backplane for Nats<N> {
     fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
-        Box::pin(async move {
-            let error = session::serve(&self.endpoint, &self.prefix, session).await;
-            format!("{}: {error}", self.endpoint.target.address).into()
-        })
+        Box::pin(async move { session::serve(&self.endpoint, &self.prefix, session).await.into() })
     }
 }
 
-/// Without the password or the token.
+/// Without the passwords or the tokens.
 impl<N> fmt::Debug for Nats<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Nats")
-            .field("server", &format_args!("{}", self.endpoint.target))
+            .field("servers", &format_args!("{}", self.endpoint.target))
             .field("prefix", &format_args!("{}", self.prefix))
             .finish_non_exhaustive()
     }
@@ -90,7 +86,7 @@ mod tests {
     fn the_password_and_the_token_are_not_shown() {
         let nats = Nats::new(Tokio, "nats://ann:secret@host").unwrap().prefix("shop").unwrap();
         let shown = format!("{nats:?}");
-        assert_eq!(shown, "Nats { server: nats://ann@host:4222, prefix: shop, .. }");
+        assert_eq!(shown, "Nats { servers: nats://ann@host:4222, prefix: shop, .. }");
         let nats = Nats::new(Tokio, "nats://secret@host").unwrap();
         assert!(!format!("{nats:?}").contains("secret"));
     }

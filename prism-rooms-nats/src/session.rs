@@ -3,37 +3,28 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use futures_lite::future::or;
 use prism_driver::Network;
 use prism_rooms::{Command, Session};
 
 use crate::{
-    connection::Connection, endpoint::Endpoint, error::SessionError, exchange::Exchange,
+    connection::Connection,
+    endpoint::{Endpoint, Opened},
+    error::SessionError,
+    exchange::Exchange,
     subject::Prefix,
 };
 
-/// How long opening the connection may take. The cluster waits for 2 s, and would not say why it does not go on.
-const MAX_OPENING: Duration = Duration::from_millis(1800);
-
-/// How long TCP may take of that: what is wrong is known when the rest is over.
-const MAX_CONNECTING: Duration = Duration::from_millis(1400);
-
-/// Serves a session until its connection is lost, and returns why it was.
+/// Serves a session until its connection is lost. Returns why it was, and at which server.
 pub(crate) async fn serve<N: Network>(
     endpoint: &Endpoint<N>,
     prefix: &Prefix,
     session: &Session,
-) -> SessionError {
-    let late = async {
-        endpoint.runtime.sleep(MAX_OPENING).await;
-        Err(SessionError::TimedOut)
-    };
-    let (connection, info) = match or(late, endpoint.open(MAX_CONNECTING)).await {
+) -> String {
+    let Opened { server, connection, info } = match endpoint.open_any().await {
         Ok(opened) => opened,
-        Err(error) => return error,
+        Err(reasons) => return reasons,
     };
     session.connected();
     let serving = Serving {
@@ -43,7 +34,7 @@ pub(crate) async fn serve<N: Network>(
         exchange: Exchange::new(prefix, session, &info),
         commands: Box::pin(session.next()),
     };
-    serving.await
+    format!("{}: {}", server.address, serving.await)
 }
 
 /// A session whose connection is open. Ready when that is lost.

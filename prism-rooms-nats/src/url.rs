@@ -1,4 +1,4 @@
-//! [`Target`]: the server that a URL names, and the credentials.
+//! [`Target`]: the servers that URLs name, and the credentials.
 
 use std::{borrow::Cow, error::Error, fmt};
 
@@ -7,10 +7,16 @@ use prism_driver::{ServiceAddress, percent_decode};
 /// NATS' port.
 const DEFAULT_PORT: u16 = 4222;
 
-/// A server, and who this program is to it. Only [`Nats`](crate::Nats) shows it, without the secret.
+/// Servers, at least one, and how they are reached. Only [`Nats`](crate::Nats) shows it, without the secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) is_secure: bool,
+    pub(crate) servers: Vec<Server>,
+}
+
+/// A server, and who this program is to it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Server {
     pub(crate) address: ServiceAddress,
     pub(crate) login: Option<Login>,
 }
@@ -21,43 +27,83 @@ pub(crate) enum Login {
     Token(String),
 }
 
-/// The reason why a URL does not name a NATS server. The error's text (`Display`) says what is wrong and what was
+/// The reason why a URL does not name NATS servers. The error's text (`Display`) says what is wrong and what was
 /// expected. It has no password and no token in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidNatsUrl(Cow<'static, str>);
 
 impl Target {
-    pub(crate) fn parse(url: &str) -> Result<Self, InvalidNatsUrl> {
-        let url = url.trim_end();
-        let url = url.strip_suffix('/').filter(|url| !url.ends_with('/')).unwrap_or(url);
-        let (is_secure, rest) = match url.trim_start().split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("nats") => (false, rest),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tls") => (true, rest),
-            _ => return invalid("expected \"nats://\" or \"tls://\" at the start"),
-        };
-        if is_secure && !cfg!(feature = "tls") {
-            return invalid("\"tls://\" needs the feature `tls` of prism-rooms-nats");
-        }
-        let (login, server) = match rest.rsplit_once('@') {
-            Some((login, server)) => (Some(login), server),
-            None => (None, rest),
-        };
-        for text in [login.unwrap_or_default(), server] {
-            if text.contains(['/', '?', '#']) {
-                return invalid(
-                    "\"/\", \"?\" or \"#\" after the scheme; expected nothing after the host, and \"%2F\", \"%3F\" or \
-                     \"%23\" in front of it",
-                );
+    /// Parses URLs with commas in between. A host without a scheme belongs to the URL in front of it, and has its login.
+    pub(crate) fn parse(urls: &str) -> Result<Self, InvalidNatsUrl> {
+        check_commas(urls)?;
+        let mut servers: Vec<Server> = Vec::new();
+        let (mut is_secure, mut start) = (None, 0);
+        for part in urls.split(',') {
+            let url = without_slash(part.trim_end());
+            let end = start + url.len();
+            start += part.len() + 1;
+            let url = url.trim_start();
+            let scheme = split_scheme(url)?;
+            let (login, host) = split_login(scheme.map_or(url, |(_, rest)| rest))?;
+            let login = match (login, scheme, servers.last()) {
+                (Some(login), ..) => Some(Login::parse(login)?),
+                (None, Some(_), _) => None,
+                (None, None, Some(previous)) => previous.login.clone(),
+                (None, None, None) => return invalid(EXPECTED_SCHEME),
+            };
+            if let Some((secure, _)) = scheme
+                && *is_secure.get_or_insert(secure) != secure
+            {
+                return invalid("\"nats://\" and \"tls://\" in one list; expected one of them");
             }
+            let address = ServiceAddress::parse_part(urls, end - host.len()..end, DEFAULT_PORT)
+                .map_err(|error| InvalidNatsUrl(error.to_string().into()))?;
+            servers.push(Server { address, login });
         }
-        if server.contains(',') {
-            return invalid("several servers; expected one, whose name may have several addresses");
-        }
-        let place = url.len() - server.len()..url.len();
-        let address = ServiceAddress::parse_part(url, place, DEFAULT_PORT)
-            .map_err(|error| InvalidNatsUrl(error.to_string().into()))?;
-        Ok(Self { is_secure, address, login: login.map(Login::parse).transpose()? })
+        Ok(Self { is_secure: is_secure == Some(true), servers })
     }
+}
+
+const EXPECTED_SCHEME: &str = "expected \"nats://\" or \"tls://\" at the start";
+
+/// A comma in a password would be taken for the end of a host, whose name is then the beginning of the password.
+fn check_commas(urls: &str) -> Result<(), InvalidNatsUrl> {
+    if urls.split(',').skip(1).any(|part| part.contains('@') && !part.contains("://")) {
+        return invalid(
+            "\"@\" after a comma; expected \"%2C\" for a comma in front of the host, and a scheme such as \"nats://\" \
+             in front of each server with another login",
+        );
+    }
+    Ok(())
+}
+
+fn without_slash(url: &str) -> &str {
+    url.strip_suffix('/').filter(|url| !url.ends_with('/')).unwrap_or(url)
+}
+
+/// Returns whether the scheme stands for TLS, and what follows it; `None` if there is no scheme.
+fn split_scheme(url: &str) -> Result<Option<(bool, &str)>, InvalidNatsUrl> {
+    let Some((scheme, rest)) = url.split_once("://") else { return Ok(None) };
+    if scheme.eq_ignore_ascii_case("nats") {
+        Ok(Some((false, rest)))
+    } else if !scheme.eq_ignore_ascii_case("tls") {
+        invalid(EXPECTED_SCHEME)
+    } else if cfg!(feature = "tls") {
+        Ok(Some((true, rest)))
+    } else {
+        invalid("\"tls://\" needs the feature `tls` of prism-rooms-nats")
+    }
+}
+
+/// Splits what follows the scheme into the login, if there is one, and the host.
+fn split_login(rest: &str) -> Result<(Option<&str>, &str), InvalidNatsUrl> {
+    if rest.contains(['/', '?', '#']) {
+        return invalid(
+            "\"/\", \"?\" or \"#\" after the scheme; expected nothing after the host, and \"%2F\", \"%3F\" or \
+             \"%23\" in front of it",
+        );
+    }
+    Ok(rest.rsplit_once('@').map_or((None, rest), |(login, host)| (Some(login), host)))
 }
 
 impl Login {
@@ -85,14 +131,18 @@ const fn invalid<T>(what: &'static str) -> Result<T, InvalidNatsUrl> {
     Err(InvalidNatsUrl(Cow::Borrowed(what)))
 }
 
-/// Without the password or the token.
+/// Without the passwords or the tokens.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_secure { "tls://" } else { "nats://" })?;
-        if let Some(Login::User { user, .. }) = &self.login {
-            write!(f, "{user}@")?;
+        for (number, server) in self.servers.iter().enumerate() {
+            f.write_str(if number > 0 { "," } else { "" })?;
+            f.write_str(if self.is_secure { "tls://" } else { "nats://" })?;
+            if let Some(Login::User { user, .. }) = &server.login {
+                write!(f, "{user}@")?;
+            }
+            fmt::Display::fmt(&server.address, f)?;
         }
-        fmt::Display::fmt(&self.address, f)
+        Ok(())
     }
 }
 
@@ -130,14 +180,36 @@ mod tests {
         ] {
             let target = parse(url).unwrap();
             assert_eq!(target.to_string(), shown);
-            assert!(!target.is_secure && target.login == login, "{url}");
+            assert!(!target.is_secure && target.servers[0].login == login, "{url}");
         }
+    }
+
+    #[test]
+    fn urls_may_name_several_servers() {
+        for (urls, shown) in [
+            ("nats://one,two:7000", "nats://one:4222,nats://two:7000"),
+            (" nats://one/ , nats://[::1]:7000/ ", "nats://one:4222,nats://[::1]:7000"),
+            ("nats://ann:secret@one,two", "nats://ann@one:4222,nats://ann@two:4222"),
+            (
+                "nats://ann:secret@one,nats://two,three",
+                "nats://ann@one:4222,nats://two:4222,nats://three:4222",
+            ),
+            ("nats://ann:1@one,nats://eve:2@two", "nats://ann@one:4222,nats://eve@two:4222"),
+        ] {
+            assert_eq!(parse(urls).unwrap().to_string(), shown);
+        }
+        let servers = parse("nats://s%2Cecret@one,two").unwrap().servers;
+        assert!(servers.iter().all(|server| server.login == Some(Login::Token("s,ecret".into()))));
     }
 
     #[cfg(feature = "tls")]
     #[test]
     fn tls_is_a_scheme() {
         assert!(parse("tls://host").unwrap().is_secure);
+        assert_eq!(parse("tls://one,two").unwrap().to_string(), "tls://one:4222,tls://two:4222");
+        for urls in ["tls://one,nats://two", "nats://one,tls://two"] {
+            assert!(parse(urls).err().unwrap().contains("in one list; expected one of them"));
+        }
     }
 
     #[cfg(not(feature = "tls"))]
@@ -163,8 +235,14 @@ mod tests {
             (" nats://sec@ho st", "' ' (U+0020) at character 15 is not allowed in a host"),
             ("nats://host/3", "expected nothing after the host"),
             ("nats://host?x", "expected nothing after the host"),
-            ("nats://one,nats://two", "expected nothing after the host"),
-            ("nats://one,two", "expected one"),
+            ("nats://one,", "the host is missing"),
+            ("nats://one,,two", "the host is missing"),
+            ("nats://one,two/3", "expected nothing after the host"),
+            ("nats://one,http://two", "expected \"nats://\" or \"tls://\" at the start"),
+            ("one,nats://two", "expected \"nats://\" or \"tls://\" at the start"),
+            ("nats://sec,ret@host", "expected \"%2C\" for a comma"),
+            ("nats://ann:sec,ret@host", "expected \"%2C\" for a comma"),
+            ("nats://one,nats://t wo", "' ' (U+0020) at character 20 is not allowed in a host"),
         ] {
             let error = parse(url).err().expect(url);
             assert!(error.starts_with("invalid NATS URL: "), "{error}");

@@ -3,5 +3,6 @@
 mod confirmations;
 mod limits;
 mod server;
+mod servers;
 mod strange_servers;
 mod turns;

@@ -37,18 +37,33 @@ struct Subscription {
 }
 
 impl Server {
-    /// Starts a server. Where `strange` returns something for a line, the server says that and does nothing else.
+    /// Starts a server at [`ADDRESS`]. Where `strange` returns something for a line, the server says that and does nothing
+    /// else.
     pub(crate) fn start(
         sim: &Sim,
         strange: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) {
+    ) -> Self {
         let server =
             Self { sim: sim.clone(), strange: Arc::new(strange), subscriptions: Arc::default() };
-        let listener = sim.listener(&[ADDRESS]);
-        sim.spawn(async move {
+        server.clone().listen(ADDRESS);
+        server
+    }
+
+    /// Starts another server of the same NATS cluster.
+    pub(crate) fn start_another(
+        &self,
+        address: SocketAddr,
+        strange: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) {
+        Self { strange: Arc::new(strange), ..self.clone() }.listen(address);
+    }
+
+    fn listen(self, address: SocketAddr) {
+        let listener = self.sim.listener(&[address]);
+        self.sim.clone().spawn(async move {
             loop {
                 let stream = listener.accept().await.stream;
-                server.sim.spawn(server.clone().serve(stream));
+                self.sim.spawn(self.clone().serve(stream));
             }
         });
     }
@@ -132,8 +147,12 @@ async fn write(mut writer: io::WriteHalf<PipeEnd>, to_say: Receiver<Vec<u8>>) {
 
 /// Starts a node with the server as its backplane.
 pub(crate) fn node(sim: &Sim) -> Cluster {
-    let url = format!("nats://ann:secret@{ADDRESS}");
-    Cluster::new(sim.clone(), Nats::new(sim.clone(), &url).unwrap())
+    node_of(sim, &format!("nats://ann:secret@{ADDRESS}"))
+}
+
+/// Starts a node with the servers of these URLs as its backplane.
+pub(crate) fn node_of(sim: &Sim, urls: &str) -> Cluster {
+    Cluster::new(sim.clone(), Nats::new(sim.clone(), urls).expect("URLs"))
 }
 
 /// Returns why a node cannot use a server.

@@ -17,6 +17,7 @@ mod restarts;
 mod rooms;
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
+mod servers;
 mod tls;
 
 use std::time::Duration;
@@ -70,6 +71,8 @@ scenarios! {
         names_may_be_any_text
         a_message_that_is_too_large_is_reported
         history_is_refused;
+    servers:
+        another_server_takes_over;
     tls:
         messages_are_encrypted;
 }

@@ -1,0 +1,120 @@
+//! Several servers, of which some fail.
+
+use std::{net::SocketAddr, time::Duration};
+
+use prism_driver::Runtime;
+use prism_rooms::{Cluster, ClusterEvent, ClusterEvents};
+use prism_test::{Reach, Sim};
+
+use crate::server::{Server, connect_failed, node_of};
+
+const URLS: &str = "nats://ann:secret@192.0.2.1,192.0.2.2,192.0.2.3";
+
+/// Within what time another server is used if it answers at once.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+fn address(host: u8) -> SocketAddr {
+    ([192, 0, 2, host], 4222).into()
+}
+
+/// Starts three servers that are one NATS cluster.
+fn start(sim: &Sim) {
+    let server = Server::start(sim, |_| None);
+    server.start_another(address(2), |_| None);
+    server.start_another(address(3), |_| None);
+}
+
+/// Waits until the node has lost its server, and is connected again. Returns the server that it has lost, and how long it
+/// took.
+async fn moved(sim: &Sim, events: &ClusterEvents) -> (String, Duration) {
+    let began = sim.now();
+    let mut lost = None;
+    loop {
+        match events.recv().await.expect("a node that has not left") {
+            ClusterEvent::Disconnected { reason } => {
+                lost = reason.split_once(": ").map(|(server, _)| server.to_owned());
+            }
+            ClusterEvent::Connected => return (lost.expect("it was lost"), sim.now() - began),
+            ClusterEvent::ConnectFailed { reason } => panic!("{reason}"),
+            _ => {}
+        }
+    }
+}
+
+/// Starts a node, and waits until its heartbeats come back.
+async fn connected(sim: &Sim) -> (Cluster, ClusterEvents) {
+    let cluster = node_of(sim, URLS);
+    let events = cluster.events();
+    while events.recv().await.expect("a node that has not left") != ClusterEvent::Connected {}
+    (cluster, events)
+}
+
+#[test]
+fn servers_are_tried_until_one_can_be_used() {
+    for useful in 1..=3 {
+        let sim = Sim::new();
+        let server = Server::start(&sim, move |_| (useful != 1).then(String::new));
+        server.start_another(address(2), move |line| {
+            (useful != 2)
+                .then(|| if line.is_empty() { "SSH-2.0\r\n".to_owned() } else { String::new() })
+        });
+        if useful == 3 {
+            server.start_another(address(3), |_| None);
+        } else {
+            sim.set_reach(address(3), Reach::Never);
+        }
+        let cluster = node_of(&sim, URLS);
+        sim.run(sim.pass(Duration::from_millis(1700)));
+        assert!(cluster.counts().connected, "{useful}: within one attempt");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_each_server_is_reported() {
+    let sim = Sim::new();
+    let server = Server::start(&sim, |line| line.is_empty().then(|| "SSH-2.0\r\n".to_owned()));
+    server.start_another(address(2), |line| {
+        line.starts_with("CONNECT ").then(|| "-ERR 'Authorization Violation'\r\n".to_owned())
+    });
+    let cluster = node_of(&sim, URLS);
+    let reason = sim.run(connect_failed(&cluster));
+    for expected in [
+        "192.0.2.1:4222: invalid bytes from NATS: ",
+        "192.0.2.2:4222: NATS refused: Authorization Violation",
+        "192.0.2.3:4222: NATS cannot be reached: ",
+    ] {
+        assert!(reason.contains(expected), "{reason}");
+    }
+    assert!(!reason.contains("secret"), "{reason}");
+}
+
+#[test]
+fn a_node_goes_to_another_server_at_once() {
+    let sim = Sim::new();
+    start(&sim);
+    sim.run(async {
+        let (_cluster, events) = connected(&sim).await;
+        let mut lost = Vec::new();
+        for _ in 0..6 {
+            sim.last_connection().expect("a connection").reset();
+            let (server, took) = moved(&sim, &events).await;
+            assert!(took <= AT_ONCE, "{took:?}");
+            lost.push(server);
+        }
+        assert_eq!(lost[..3], lost[3..], "they have their turns");
+        lost.truncate(3);
+        lost.sort_unstable();
+        assert_eq!(lost, ["192.0.2.1:4222", "192.0.2.2:4222", "192.0.2.3:4222"]);
+    });
+}
+
+#[test]
+fn nodes_at_different_servers_are_one_cluster() {
+    let sim = Sim::new();
+    let server = Server::start(&sim, |_| None);
+    server.start_another(address(2), |_| None);
+    let (here, there) = (node_of(&sim, "nats://192.0.2.1"), node_of(&sim, "nats://192.0.2.2"));
+    sim.run(sim.pass(Duration::from_secs(5)));
+    assert_eq!((here.counts().nodes, there.counts().nodes), (1, 1));
+    assert_eq!(here.counts().missed, 0);
+}
