@@ -37,6 +37,8 @@ pub(crate) struct Endpoint<N> {
     pub(crate) runtime: N,
     pub(crate) target: Target,
     servers: Arc<Mutex<Servers>>,
+    /// Whether servers may name others.
+    pub(crate) discovers: bool,
     /// What is trusted; `None` for what the operating system trusts.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsClient>,
@@ -57,6 +59,7 @@ impl<N: Network> Endpoint<N> {
             runtime,
             target,
             servers,
+            discovers: true,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -77,11 +80,21 @@ impl<N: Network> Endpoint<N> {
             left -= 1;
             self.lock_servers().tried(&server);
             match self.open_within(&server, share, rest).await {
-                Ok((connection, info)) => return Ok(Opened { server, connection, info }),
+                Ok((connection, info)) => {
+                    self.discover(&info, &server);
+                    return Ok(Opened { server, connection, info });
+                }
                 Err(error) => reasons.push(format!("{}: {error}", server.address)),
             }
         }
         Err(reasons.join("; "))
+    }
+
+    /// Remembers the other servers that a server names.
+    pub(crate) fn discover(&self, info: &Info, by: &Server) {
+        if self.discovers {
+            self.lock_servers().discover(&info.connect_urls, by);
+        }
     }
 
     /// Opens a connection to a server, which should take `share`, and has to be done within `rest`.
@@ -149,7 +162,7 @@ impl<N: Network> Endpoint<N> {
             }
             let tls = self.tls.clone().map_or_else(TlsClient::trusting_platform, Ok);
             let tls = tls.map_err(|error| SessionError::Tls(error.into()))?;
-            let stream = server.address.secure(&tls, stream).await.map_err(SessionError::Tls)?;
+            let stream = server.certified.secure(&tls, stream).await.map_err(SessionError::Tls)?;
             return Ok(Connection::new(stream, Decoder::default()));
         }
         if info.tls_required { Err(SessionError::NeedsTls) } else { Ok(connection) }

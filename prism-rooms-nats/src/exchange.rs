@@ -123,18 +123,22 @@ impl<'a> Exchange<'a> {
         )
     }
 
-    /// Handles what the server says.
-    pub(crate) fn handle(&mut self, operation: Operation) -> Result<(), SessionError> {
+    /// Handles what the server says. Returns what it says of itself, if it does.
+    pub(crate) fn handle(&mut self, operation: Operation) -> Result<Option<Info>, SessionError> {
         match operation {
             Operation::Message { subscription, payload } => self.receive(subscription, payload)?,
             Operation::Pong => self.confirm()?,
             Operation::Ping => self.owes_pong = true,
-            Operation::Info(json) => self.max_payload = Info::parse(&json)?.max_payload(),
+            Operation::Info(json) => {
+                let info = Info::parse(&json)?;
+                self.max_payload = info.max_payload();
+                return Ok(Some(info));
+            }
             Operation::Ok => {}
             // It may leave the connection open, but something is not carried out, and it does not say which.
             Operation::Error(why) => return Err(SessionError::refused(&why)),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Returns whether the server waits for a `PONG`. One answers all that it has asked.

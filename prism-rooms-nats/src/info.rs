@@ -14,6 +14,9 @@ const MIN_PAYLOAD: usize = 512 << 10;
 pub(crate) struct Info {
     /// Negative if there is no limit.
     max_payload: i64,
+    /// The addresses of all servers of the NATS cluster, if the server names them.
+    #[serde(default)]
+    pub(crate) connect_urls: Vec<String>,
     #[serde(default)]
     pub(crate) tls_required: bool,
     #[cfg(feature = "tls")]

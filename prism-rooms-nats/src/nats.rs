@@ -50,8 +50,19 @@ impl<N: Network> Nats<N> {
         Ok(self)
     }
 
+    /// Connects only to the servers that the URLs name. By default, servers of a NATS cluster name the others
+    /// (`connect_urls`), and these are tried when no server of the URLs can be used. Call this if their addresses mean
+    /// nothing here, such as those of containers.
+    #[must_use]
+    pub fn ignore_discovered_servers(mut self) -> Self {
+        self.endpoint.discovers = false;
+        self
+    }
+
     /// Sets which certificates are trusted for `tls://`, and the certificate of this program. By default, trusts the
     /// operating system's certificates. With `nats://`, no connection is opened: it would not be encrypted.
+    ///
+    /// The certificate of a server that another one names has to be for the host in that one's URL.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: impl Into<prism_driver::tls::TlsClient>) -> Self {

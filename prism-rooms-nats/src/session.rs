@@ -14,6 +14,7 @@ use crate::{
     error::SessionError,
     exchange::Exchange,
     subject::Prefix,
+    url::Server,
 };
 
 /// Serves a session until its connection is lost. Returns why it was, and at which server.
@@ -28,8 +29,9 @@ pub(crate) async fn serve<N: Network>(
     };
     session.connected();
     let serving = Serving {
-        runtime: &endpoint.runtime,
+        endpoint,
         session,
+        server: &server,
         connection,
         exchange: Exchange::new(prefix, session, &info),
         commands: Box::pin(session.next()),
@@ -39,8 +41,9 @@ pub(crate) async fn serve<N: Network>(
 
 /// A session whose connection is open. Ready when that is lost.
 struct Serving<'a, N> {
-    runtime: &'a N,
+    endpoint: &'a Endpoint<N>,
     session: &'a Session,
+    server: &'a Server,
     connection: Connection,
     exchange: Exchange<'a>,
     commands: Pin<Box<dyn Future<Output = Vec<Command>> + Send + 'a>>,
@@ -65,8 +68,10 @@ impl<N: Network> Serving<'_, N> {
                 Poll::Ready(Err(error)) => Err(error.into()),
                 Poll::Pending => return Poll::Pending,
             };
-            if let Err(error) = handled {
-                return Poll::Ready(error);
+            match handled {
+                Ok(Some(info)) => self.endpoint.discover(&info, self.server),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(error),
             }
         }
     }
@@ -87,7 +92,7 @@ impl<N: Network> Future for Serving<'_, N> {
         }
         let can_answer = this.exchange.owes_pong() && this.connection.out().is_empty();
         if this.connection.used_up_turn() || can_answer {
-            this.runtime.yield_to_others(cx.waker());
+            this.endpoint.runtime.yield_to_others(cx.waker());
         }
         Poll::Pending
     }

@@ -18,6 +18,8 @@ pub(crate) struct Target {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) address: ServiceAddress,
+    /// The host that its certificate has to be for.
+    pub(crate) certified: ServiceAddress,
     pub(crate) login: Option<Login>,
 }
 
@@ -58,9 +60,18 @@ impl Target {
             }
             let address = ServiceAddress::parse_part(urls, end - host.len()..end, DEFAULT_PORT)
                 .map_err(|error| InvalidNatsUrl(error.to_string().into()))?;
-            servers.push(Server { address, login });
+            servers.push(Server { certified: address.clone(), address, login });
         }
         Ok(Self { is_secure: is_secure == Some(true), servers })
+    }
+}
+
+impl Server {
+    /// Returns another server, which this one names: it has the same users, and a certificate for the same host. `None` if
+    /// the address is invalid.
+    pub(crate) fn another(&self, address: &str) -> Option<Self> {
+        let address = ServiceAddress::parse(address, DEFAULT_PORT).ok()?;
+        Some(Self { address, certified: self.certified.clone(), login: self.login.clone() })
     }
 }
 

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use prism_driver::Runtime;
 use prism_rooms::{Cluster, ClusterEvent, ClusterEvents};
+use prism_rooms_nats::Nats;
 use prism_test::{Reach, Sim};
 
 use crate::server::{Server, connect_failed, node_of};
@@ -42,8 +43,8 @@ async fn moved(sim: &Sim, events: &ClusterEvents) -> (String, Duration) {
 }
 
 /// Starts a node, and waits until its heartbeats come back.
-async fn connected(sim: &Sim) -> (Cluster, ClusterEvents) {
-    let cluster = node_of(sim, URLS);
+async fn connected(sim: &Sim, nats: Nats<Sim>) -> (Cluster, ClusterEvents) {
+    let cluster = Cluster::new(sim.clone(), nats);
     let events = cluster.events();
     while events.recv().await.expect("a node that has not left") != ClusterEvent::Connected {}
     (cluster, events)
@@ -93,7 +94,8 @@ fn a_node_goes_to_another_server_at_once() {
     let sim = Sim::new();
     start(&sim);
     sim.run(async {
-        let (_cluster, events) = connected(&sim).await;
+        let nats = Nats::new(sim.clone(), URLS).expect("URLs");
+        let (_cluster, events) = connected(&sim, nats).await;
         let mut lost = Vec::new();
         for _ in 0..6 {
             sim.last_connection().expect("a connection").reset();
@@ -117,4 +119,75 @@ fn nodes_at_different_servers_are_one_cluster() {
     sim.run(sim.pass(Duration::from_secs(5)));
     assert_eq!((here.counts().nodes, there.counts().nodes), (1, 1));
     assert_eq!(here.counts().missed, 0);
+}
+
+/// Returns what a server says first that names others.
+fn naming(addresses: &str) -> String {
+    format!("INFO {{\"max_payload\":1048576,\"connect_urls\":[{addresses}]}}\r\n")
+}
+
+/// Starts three servers, of which the first names the second, and a backplane that knows only the first.
+fn start_naming(sim: &Sim) -> Nats<Sim> {
+    let named = naming("\"192.0.2.1:4222\",\"192.0.2.2:4222\",\"nonsense:\"");
+    let server = Server::start(sim, move |line| line.is_empty().then(|| named.clone()));
+    for host in [2, 3] {
+        server.start_another(address(host), |line| {
+            assert!(!line.starts_with("CONNECT ") || line.contains(r#""pass":"secret""#), "{line}");
+            None
+        });
+    }
+    Nats::new(sim.clone(), "nats://ann:secret@192.0.2.1").expect("a URL")
+}
+
+/// Makes the first server fail for good.
+fn fail_first(sim: &Sim) {
+    sim.set_reach(address(1), Reach::RefusedAfter(Duration::ZERO));
+    sim.last_connection().expect("a connection").reset();
+}
+
+#[test]
+fn a_server_that_another_names_is_used_when_that_one_fails() {
+    let sim = Sim::new();
+    let nats = start_naming(&sim);
+    sim.run(async {
+        let (_cluster, events) = connected(&sim, nats).await;
+        fail_first(&sim);
+        assert!(moved(&sim, &events).await.1 <= AT_ONCE);
+        sim.last_connection().expect("a connection").reset();
+        assert_eq!(moved(&sim, &events).await.0, "192.0.2.2:4222");
+    });
+}
+
+#[test]
+fn a_server_may_name_others_later() {
+    let sim = Sim::new();
+    let nats = start_naming(&sim);
+    sim.run(async {
+        let (_cluster, events) = connected(&sim, nats).await;
+        let connection = sim.last_connection().expect("a connection");
+        connection.to_client().insert(naming("\"192.0.2.3:4222\"").as_bytes());
+        sim.settle().await;
+        fail_first(&sim);
+        moved(&sim, &events).await;
+        sim.last_connection().expect("a connection").reset();
+        assert_eq!(moved(&sim, &events).await.0, "192.0.2.3:4222");
+    });
+}
+
+#[test]
+fn servers_that_others_name_can_be_ignored() {
+    let sim = Sim::new();
+    let nats = start_naming(&sim).ignore_discovered_servers();
+    sim.run(async {
+        let (cluster, events) = connected(&sim, nats).await;
+        fail_first(&sim);
+        let reason = loop {
+            let event = events.recv().await.expect("a node that has not left");
+            if let ClusterEvent::ConnectFailed { reason } = event {
+                break reason;
+            }
+        };
+        assert!(reason.starts_with("192.0.2.1:4222") && !reason.contains("192.0.2.2"), "{reason}");
+        assert!(!cluster.counts().connected);
+    });
 }
