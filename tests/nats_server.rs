@@ -102,6 +102,11 @@ impl NatsServer {
         self.signal(Signal::CONT);
     }
 
+    /// Lets the server ask its clients to leave. It closes their connections 10 s later.
+    pub fn enter_lame_duck_mode(&self) {
+        self.signal(Signal::USR2);
+    }
+
     fn signal(&self, signal: Signal) {
         self.process.as_ref().expect("a server that runs").signal(signal);
     }

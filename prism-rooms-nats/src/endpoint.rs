@@ -65,11 +65,12 @@ impl<N: Network> Endpoint<N> {
         }
     }
 
-    /// Opens a connection to the first server that can be used. If none can, says why each cannot.
-    pub(crate) async fn open_any(&self) -> Result<Opened, String> {
+    /// Opens a connection to the first server that can be used, except one. If none can, says why each cannot.
+    pub(crate) async fn open_any(&self, except: Option<&Server>) -> Result<Opened, String> {
         self.check_settings().map_err(|error| error.to_string())?;
         let deadline = self.runtime.now().saturating_add(MAX_OPENING);
-        let servers = self.lock_servers().in_order();
+        let mut servers = self.lock_servers().in_order();
+        servers.retain(|server| Some(server) != except);
         let (mut reasons, mut left) = (Vec::new(), servers.len());
         for server in servers {
             let rest = deadline.saturating_sub(self.runtime.now());

@@ -43,6 +43,8 @@ pub(crate) struct Exchange<'a> {
     /// Messages that wait for the confirmation of their subscriptions, and those behind them.
     held: VecDeque<(u64, Bytes)>,
     held_bytes: usize,
+    /// Whether all messages wait, because another server is still used.
+    is_withheld: bool,
     owes_pong: bool,
 }
 
@@ -64,8 +66,25 @@ impl<'a> Exchange<'a> {
             pending: VecDeque::new(),
             held: VecDeque::new(),
             held_bytes: 0,
+            is_withheld: false,
             owes_pong: false,
         }
+    }
+
+    /// Creates the exchange with a server that takes over. It subscribes to the same channels, and delivers nothing until
+    /// [`release`](Self::release).
+    pub(crate) fn successor(&self, info: &Info, out: &mut Vec<u8>) -> Self {
+        let mut next = Self::new(self.prefix, self.session, info);
+        next.is_withheld = true;
+        self.subscriptions.keys().for_each(|channel| next.subscribe(channel.clone(), out));
+        next.ask(Vec::new(), out);
+        next
+    }
+
+    /// Delivers what has arrived, and from now on what arrives.
+    pub(crate) fn release(&mut self) {
+        self.is_withheld = false;
+        self.deliver();
     }
 
     /// Adds what carries out the commands, and asks whether that is done.
@@ -99,10 +118,20 @@ impl<'a> Exchange<'a> {
             }
         }
         if !tickets.is_empty() {
-            protocol::push_ping(out);
-            let last_subscription = self.last_subscription;
-            self.pending.push_back(PendingPong { tickets, last_subscription });
+            self.ask(tickets, out);
         }
+    }
+
+    /// Asks whether all is done, which has these tickets.
+    pub(crate) fn ask(&mut self, tickets: Vec<Ticket>, out: &mut Vec<u8>) {
+        protocol::push_ping(out);
+        let last_subscription = self.last_subscription;
+        self.pending.push_back(PendingPong { tickets, last_subscription });
+    }
+
+    /// Returns whether all that was asked is answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
     }
 
     /// Subscribes to a channel. If there is a subscription already, it ends after the new one has begun, so that nothing
@@ -166,7 +195,7 @@ impl<'a> Exchange<'a> {
     /// Delivers what does not wait for a confirmation.
     fn deliver(&mut self) {
         while let Some((_, payload)) = self.held.pop_front_if(|(subscription, _)| {
-            *subscription <= self.last_confirmed || self.held_bytes > MAX_HELD
+            !self.is_withheld && *subscription <= self.last_confirmed || self.held_bytes > MAX_HELD
         }) {
             self.held_bytes -= OVERHEAD + payload.len();
             self.session.received(payload);

@@ -17,6 +17,9 @@ pub(crate) struct Info {
     /// The addresses of all servers of the NATS cluster, if the server names them.
     #[serde(default)]
     pub(crate) connect_urls: Vec<String>,
+    /// Whether the server is about to shut down.
+    #[serde(default, rename = "ldm")]
+    pub(crate) is_lame_duck: bool,
     #[serde(default)]
     pub(crate) tls_required: bool,
     #[cfg(feature = "tls")]

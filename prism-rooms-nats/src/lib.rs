@@ -51,12 +51,14 @@ pub mod docs;
 mod endpoint;
 mod error;
 mod exchange;
+mod handover;
 mod info;
 mod nats;
 mod protocol;
 mod servers;
 mod session;
 mod subject;
+mod upstream;
 mod url;
 
 pub use crate::{nats::Nats, subject::InvalidPrefix, url::InvalidNatsUrl};

@@ -8,14 +8,7 @@ use std::{
 use prism_driver::Network;
 use prism_rooms::{Command, Session};
 
-use crate::{
-    connection::Connection,
-    endpoint::{Endpoint, Opened},
-    error::SessionError,
-    exchange::Exchange,
-    subject::Prefix,
-    url::Server,
-};
+use crate::{endpoint::Endpoint, handover::Handover, subject::Prefix, upstream::Upstream};
 
 /// Serves a session until its connection is lost. Returns why it was, and at which server.
 pub(crate) async fn serve<N: Network>(
@@ -23,7 +16,7 @@ pub(crate) async fn serve<N: Network>(
     prefix: &Prefix,
     session: &Session,
 ) -> String {
-    let Opened { server, connection, info } = match endpoint.open_any().await {
+    let opened = match endpoint.open_any(None).await {
         Ok(opened) => opened,
         Err(reasons) => return reasons,
     };
@@ -31,69 +24,58 @@ pub(crate) async fn serve<N: Network>(
     let serving = Serving {
         endpoint,
         session,
-        server: &server,
-        connection,
-        exchange: Exchange::new(prefix, session, &info),
+        upstream: Upstream::new(opened, prefix, session),
+        handover: None,
         commands: Box::pin(session.next()),
     };
-    format!("{}: {}", server.address, serving.await)
+    serving.await
 }
 
 /// A session whose connection is open. Ready when that is lost.
-struct Serving<'a, N> {
+struct Serving<'a, N: Network> {
     endpoint: &'a Endpoint<N>,
     session: &'a Session,
-    server: &'a Server,
-    connection: Connection,
-    exchange: Exchange<'a>,
+    upstream: Upstream<'a>,
+    /// The way to another server, if this one is about to shut down.
+    handover: Option<Handover<'a, N>>,
     commands: Pin<Box<dyn Future<Output = Vec<Command>> + Send + 'a>>,
 }
 
 impl<N: Network> Serving<'_, N> {
-    fn write(&mut self, cx: &mut Context<'_>) {
-        self.connection.write(cx);
-        // Otherwise a server that asks, but does not read, could fill the memory.
-        if self.connection.out().is_empty() && self.exchange.owes_pong() {
-            self.exchange.answer(self.connection.out());
-            self.connection.write(cx);
+    fn poll_commands(&mut self, cx: &mut Context<'_>) {
+        if self.handover.as_ref().is_some_and(Handover::holds_commands) {
+            return;
+        }
+        while let Poll::Ready(commands) = self.commands.as_mut().poll(cx) {
+            self.upstream.carry_out(commands);
+            self.commands = Box::pin(self.session.next());
         }
     }
 
-    /// Reads as much as belongs to a turn. Ready when the connection is lost.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<SessionError> {
-        self.connection.start_turn();
-        loop {
-            let handled = match self.connection.poll_item(cx) {
-                Poll::Ready(Ok(operation)) => self.exchange.handle(operation),
-                Poll::Ready(Err(error)) => Err(error.into()),
-                Poll::Pending => return Poll::Pending,
-            };
-            match handled {
-                Ok(Some(info)) => self.endpoint.discover(&info, self.server),
-                Ok(None) => {}
-                Err(error) => return Poll::Ready(error),
-            }
+    fn poll_handover(&mut self, cx: &mut Context<'_>) {
+        if self.handover.is_none() && self.upstream.is_lame_duck() {
+            self.handover = Some(Handover::new(self.endpoint, &self.upstream));
+        }
+        if let Some(handover) = &mut self.handover
+            && let Poll::Ready(next) = handover.poll(&mut self.upstream, cx)
+        {
+            self.upstream = next;
+            self.handover = None;
+            cx.waker().wake_by_ref(); // for the commands that wait
         }
     }
 }
 
 impl<N: Network> Future for Serving<'_, N> {
-    type Output = SessionError;
+    type Output = String;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SessionError> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<String> {
         let this = &mut *self;
-        while let Poll::Ready(commands) = this.commands.as_mut().poll(cx) {
-            this.exchange.carry_out(commands, this.connection.out());
-            this.commands = Box::pin(this.session.next());
+        this.poll_commands(cx);
+        if let Poll::Ready(error) = this.upstream.poll_turn(this.endpoint, cx) {
+            return Poll::Ready(format!("{}: {error}", this.upstream.server().address));
         }
-        this.write(cx);
-        if let Poll::Ready(error) = this.poll_read(cx) {
-            return Poll::Ready(error);
-        }
-        let can_answer = this.exchange.owes_pong() && this.connection.out().is_empty();
-        if this.connection.used_up_turn() || can_answer {
-            this.endpoint.runtime.yield_to_others(cx.waker());
-        }
+        this.poll_handover(cx);
         Poll::Pending
     }
 }

@@ -18,6 +18,11 @@ pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(
     4222,
 );
 
+/// Returns the address of another server.
+pub(crate) fn address(host: u8) -> SocketAddr {
+    ([192, 0, 2, host], 4222).into()
+}
+
 /// What a server says instead of what NATS would: after a line, or nothing. The first line of a connection is empty: the
 /// server speaks first.
 type Strange = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;

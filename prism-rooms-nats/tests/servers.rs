@@ -1,22 +1,18 @@
 //! Several servers, of which some fail.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use prism_driver::Runtime;
 use prism_rooms::{Cluster, ClusterEvent, ClusterEvents};
 use prism_rooms_nats::Nats;
 use prism_test::{Reach, Sim};
 
-use crate::server::{Server, connect_failed, node_of};
+use crate::server::{Server, address, connect_failed, node_of};
 
 const URLS: &str = "nats://ann:secret@192.0.2.1,192.0.2.2,192.0.2.3";
 
 /// Within what time another server is used if it answers at once.
 const AT_ONCE: Duration = Duration::from_millis(100);
-
-fn address(host: u8) -> SocketAddr {
-    ([192, 0, 2, host], 4222).into()
-}
 
 /// Starts three servers that are one NATS cluster.
 fn start(sim: &Sim) {

@@ -72,7 +72,8 @@ scenarios! {
         a_message_that_is_too_large_is_reported
         history_is_refused;
     servers:
-        another_server_takes_over;
+        another_server_takes_over
+        a_server_in_lame_duck_mode_is_left_without_a_loss;
     tls:
         messages_are_encrypted;
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_lite::future::or;
+use futures_lite::future::{or, zip};
 use prism_driver::Socket;
 use prism_tests::nats_server::NatsServer;
 
@@ -58,4 +58,34 @@ pub(crate) async fn another_server_takes_over<N: Net>(program: PathBuf) {
     reach::<N>(&ben, &ann, "four").await;
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     there.assert_not_disconnected().await;
+}
+
+/// Reads numbers until the last one, and checks that each is there, once and in order.
+async fn read_numbers(member: &Socket, last: u32) {
+    for number in 0..=last {
+        assert_eq!(next(member).await, number.to_string());
+    }
+}
+
+pub(crate) async fn a_server_in_lame_duck_mode_is_left_without_a_loss<N: Net>(program: PathBuf) {
+    const LAST: u32 = 150;
+    let ([mut first, _second], here, there) = start::<N>(program, "").await;
+    let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    reach::<N>(&ann, &ben, "one").await;
+    reach::<N>(&ben, &ann, "two").await;
+    first.enter_lame_duck_mode();
+    // Members that join later receive none of the earlier texts.
+    let (carl, dora) = (here.join::<N>("milk").await, there.join::<N>("milk").await);
+    for number in 0..=LAST {
+        carl.send(number.to_string()).await.expect("an open connection");
+        dora.send(number.to_string()).await.expect("an open connection");
+        pause::<N>().await;
+    }
+    zip(read_numbers(&carl, LAST), read_numbers(&dora, LAST)).await;
+    first.kill();
+    reach::<N>(&ann, &ben, "three").await;
+    for node in [&here, &there] {
+        assert_eq!(node.cluster.counts().missed, 0);
+        node.assert_not_disconnected().await;
+    }
 }
