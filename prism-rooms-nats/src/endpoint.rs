@@ -18,6 +18,8 @@ use crate::{
     servers::Servers,
     url::{Server, Target},
 };
+#[cfg(feature = "nkeys")]
+use crate::{credentials::Credentials, url::Login};
 
 /// How long it may take to find a server that can be used. The cluster waits for 2 s, and would not say why it does not
 /// go on.
@@ -63,6 +65,20 @@ impl<N: Network> Endpoint<N> {
             #[cfg(feature = "tls")]
             tls: None,
         }
+    }
+
+    /// Sets the key for all servers, and returns whether it has: not if a server has another kind of login.
+    #[cfg(feature = "nkeys")]
+    pub(crate) fn set_key(&mut self, credentials: &Credentials) -> bool {
+        let servers = &mut self.target.servers;
+        if !servers.iter().all(|server| matches!(server.login, None | Some(Login::Key(_)))) {
+            return false;
+        }
+        for server in servers {
+            server.login = Some(Login::Key(credentials.clone()));
+        }
+        self.servers = Arc::new(Mutex::new(Servers::new(self.target.servers.clone())));
+        true
     }
 
     /// Opens a connection to the first server that can be used, except one. If none can, says why each cannot.
@@ -175,7 +191,7 @@ impl<N: Network> Endpoint<N> {
         mut connection: Connection,
         mut info: Info,
     ) -> Result<(Connection, Info), SessionError> {
-        let json = connect(server.login.as_ref(), self.target.is_secure);
+        let json = connect(server.login.as_ref(), &info, self.target.is_secure)?;
         protocol::push_connect(connection.out(), &json);
         protocol::push_ping(connection.out());
         loop {

@@ -22,6 +22,9 @@ pub(crate) enum SessionError {
     NoTls,
     /// The server insists on TLS, but the URL does not ask for it.
     NeedsTls,
+    /// The credentials have a key, but the server has nothing to sign.
+    #[cfg(feature = "nkeys")]
+    NoNonce,
     /// Opening the connection took too long.
     TimedOut,
     /// The server does not accept something, and said why.
@@ -75,12 +78,16 @@ impl fmt::Display for SessionError {
                 f.write_str("the server does not offer TLS; expected one that does, or \"nats://\"")
             }
             Self::NeedsTls => f.write_str("the server requires TLS; expected \"tls://\""),
+            #[cfg(feature = "nkeys")]
+            Self::NoNonce => f.write_str(
+                "the server has no users with keys; expected one that has, or a user and a password in the URL",
+            ),
             Self::TimedOut => f.write_str("NATS did not answer in time"),
             Self::Refused(why) => {
                 write!(f, "NATS refused: {why}")?;
                 match why.split_once(' ') {
                     Some(("Authorization", _)) => f.write_str(
-                        "; expected a user and a password, or a token, that the server knows",
+                        "; expected a user and a password, a token, or a key, that the server knows",
                     ),
                     Some(("Permissions", _)) => f.write_str(
                         "; expected a user that may publish and subscribe to all subjects of the prefix",

@@ -20,6 +20,10 @@ pub(crate) struct Info {
     /// Whether the server is about to shut down.
     #[serde(default, rename = "ldm")]
     pub(crate) is_lame_duck: bool,
+    /// What a user has to sign, if the server has users that do.
+    #[cfg(feature = "nkeys")]
+    #[serde(default)]
+    nonce: Option<String>,
     #[serde(default)]
     pub(crate) tls_required: bool,
     #[cfg(feature = "tls")]
@@ -54,7 +58,12 @@ impl Info {
 
 /// Returns who this program is, and how it wants to be spoken to, in JSON. What it publishes has to come back to it
 /// (`echo`): so a node notices when nothing arrives any more.
-pub(crate) fn connect(login: Option<&Login>, is_secure: bool) -> String {
+#[cfg_attr(not(feature = "nkeys"), expect(unused_variables, reason = "nothing is signed"))]
+pub(crate) fn connect(
+    login: Option<&Login>,
+    info: &Info,
+    is_secure: bool,
+) -> Result<String, SessionError> {
     let mut connect = json!({
         "verbose": false,
         "pedantic": false,
@@ -72,9 +81,18 @@ pub(crate) fn connect(login: Option<&Login>, is_secure: bool) -> String {
             connect["pass"] = password.as_str().into();
         }
         Some(Login::Token(token)) => connect["auth_token"] = token.as_str().into(),
+        #[cfg(feature = "nkeys")]
+        Some(Login::Key(credentials)) => {
+            let nonce = info.nonce.as_deref().ok_or(SessionError::NoNonce)?;
+            connect["sig"] = credentials.sign(nonce).into();
+            match &credentials.jwt {
+                Some(jwt) => connect["jwt"] = jwt.as_str().into(),
+                None => connect["nkey"] = credentials.public_key().into(),
+            }
+        }
         None => {}
     }
-    connect.to_string()
+    Ok(connect.to_string())
 }
 
 #[cfg(test)]
@@ -112,10 +130,39 @@ mod tests {
     #[test]
     fn credentials_cannot_end_the_line() {
         let (user, password) = ("a\"\r\nPING".to_owned(), "secret".to_owned());
-        let connect = |login| connect(Some(&login), false);
+        let info = Info::parse(br#"{"max_payload":-1}"#).unwrap();
+        let connect = |login| connect(Some(&login), &info, false).unwrap();
         let shown = connect(Login::User { user, password });
         assert!(!shown.contains(['\r', '\n']));
         assert!(shown.contains(r#""user":"a\"\r\nPING""#) && shown.contains(r#""pass":"secret""#));
         assert!(connect(Login::Token("t".to_owned())).contains(r#""auth_token":"t""#));
+    }
+
+    #[cfg(feature = "nkeys")]
+    #[test]
+    fn a_key_signs_what_the_server_sends() {
+        use crate::credentials::Credentials;
+
+        const SEED: &str = "SUAEZTIITMUP7FW2TW3MGRXMCFHA6W4KGGPTLK5GETNIZ5XNJ64KN63OVI";
+        let file = format!(
+            "-----BEGIN NATS USER JWT-----\neyJ0.eyJq.c2ln\n------END NATS USER JWT------\n\
+             -----BEGIN USER NKEY SEED-----\n{SEED}\n------END USER NKEY SEED------\n"
+        );
+        let connect = |text: &str, info: &str| {
+            let login = Login::Key(Credentials::parse(text).unwrap());
+            connect(Some(&login), &Info::parse(info.as_bytes()).unwrap(), false)
+        };
+        let with_nonce = r#"{"max_payload":-1,"nonce":"r"}"#;
+        let by_key = connect(SEED, with_nonce).unwrap();
+        assert!(by_key.contains(r#""nkey":"UA6UAF"#) && by_key.contains(r#""sig":"kqAJqfDU"#));
+        let by_jwt = connect(&file, with_nonce).unwrap();
+        assert!(
+            by_jwt.contains(r#""jwt":"eyJ0.eyJq.c2ln""#) && by_jwt.contains(r#""sig":"kqAJqfDU"#)
+        );
+        for connect in [by_key, by_jwt] {
+            assert!(!connect.contains("SUAEZT"));
+        }
+        let error = connect(SEED, r#"{"max_payload":-1}"#).unwrap_err().to_string();
+        assert!(error.contains("expected one that has"), "{error}");
     }
 }

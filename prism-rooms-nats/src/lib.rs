@@ -47,6 +47,8 @@
 //! works on each of Prism's runtimes with their own streams, and delivers payloads as parts of what it has read.
 
 mod connection;
+#[cfg(feature = "nkeys")]
+mod credentials;
 pub mod docs;
 mod endpoint;
 mod error;
@@ -61,6 +63,8 @@ mod subject;
 mod upstream;
 mod url;
 
+#[cfg(feature = "nkeys")]
+pub use crate::credentials::InvalidCredentials;
 pub use crate::{nats::Nats, subject::InvalidPrefix, url::InvalidNatsUrl};
 
 /// The examples in the README compile.

@@ -5,6 +5,8 @@ use std::fmt;
 use prism_driver::Network;
 use prism_rooms::{Backplane, Session, SessionFuture};
 
+#[cfg(feature = "nkeys")]
+use crate::credentials::{Credentials, InvalidCredentials};
 use crate::{
     endpoint::Endpoint,
     session,
@@ -47,6 +49,30 @@ impl<N: Network> Nats<N> {
     /// or an empty token in it.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Result<Self, InvalidPrefix> {
         self.prefix = Prefix::new(prefix.into())?;
+        Ok(self)
+    }
+
+    /// Sets a key with which this program proves who it is (an NKey), instead of a user in the URLs: the text of a
+    /// `.creds` file, or the seed of a user's key alone, such as `SU...`. A key that was set before is replaced.
+    ///
+    /// ```
+    /// # use prism_rooms_nats::Nats;
+    /// # use prism_tokio::Tokio;
+    /// # fn backplane() -> Result<Nats<Tokio>, Box<dyn std::error::Error>> {
+    /// let credentials = std::fs::read_to_string("shop.creds")?;
+    /// Ok(Nats::new(Tokio, "nats://10.0.0.5")?.credentials(&credentials)?)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the text has no such key, or if a URL has a user or a token.
+    #[cfg(feature = "nkeys")]
+    pub fn credentials(mut self, text: &str) -> Result<Self, InvalidCredentials> {
+        if !self.endpoint.set_key(&Credentials::parse(text)?) {
+            return Err(InvalidCredentials(
+                "a URL has a user or a token, too; expected URLs such as \"nats://10.0.0.5\"",
+            ));
+        }
         Ok(self)
     }
 
@@ -100,5 +126,21 @@ mod tests {
         assert_eq!(shown, "Nats { servers: nats://ann@host:4222, prefix: shop, .. }");
         let nats = Nats::new(Tokio, "nats://secret@host").unwrap();
         assert!(!format!("{nats:?}").contains("secret"));
+    }
+
+    #[cfg(feature = "nkeys")]
+    #[test]
+    fn a_key_is_instead_of_a_user_and_is_not_shown() {
+        const SEED: &str = "SUAEZTIITMUP7FW2TW3MGRXMCFHA6W4KGGPTLK5GETNIZ5XNJ64KN63OVI";
+        let nats = |url| Nats::new(Tokio, url).unwrap().credentials(SEED);
+        let shown = format!("{:?}", nats("nats://one,two").unwrap().credentials(SEED).unwrap());
+        assert!(shown.starts_with("Nats { servers: nats://one:4222,nats://two:4222, "), "{shown}");
+        for url in ["nats://ann:secret@one", "nats://one,nats://secret@two"] {
+            let error = nats(url).unwrap_err().to_string();
+            assert!(
+                error.contains("expected URLs such as") && !error.contains("secret"),
+                "{error}"
+            );
+        }
     }
 }

@@ -4,6 +4,9 @@ use std::{borrow::Cow, error::Error, fmt};
 
 use prism_driver::{ServiceAddress, percent_decode};
 
+#[cfg(feature = "nkeys")]
+use crate::credentials::Credentials;
+
 /// NATS' port.
 const DEFAULT_PORT: u16 = 4222;
 
@@ -25,8 +28,13 @@ pub(crate) struct Server {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Login {
-    User { user: String, password: String },
+    User {
+        user: String,
+        password: String,
+    },
     Token(String),
+    #[cfg(feature = "nkeys")]
+    Key(Credentials),
 }
 
 /// The reason why a URL does not name NATS servers. The error's text (`Display`) says what is wrong and what was

@@ -52,6 +52,38 @@ pub(crate) async fn a_token_is_a_login<N: Net>(program: PathBuf) {
     assert!(reason.contains("Authorization Violation"), "{reason}");
 }
 
+pub(crate) async fn a_key_is_a_login<N: Net>(program: PathBuf) {
+    // The second and the third key of RFC 8032 §7.1.
+    const SEED: &str = "SUAEZTIITMUP7FW2TW3MGRXMCFHA6W4KGGPTLK5GETNIZ5XNJ64KN63OVI";
+    const PUBLIC: &str = "UA6UAF6D5BBYSWUSW4FKOTI3P26JZGBMZ4XMJFUMYDGVL4JK6RTAYUDN";
+    const OTHER_SEED: &str = "SUAMLKUN6Q7Z7A335W3UILZR3S33CZWTQU2QO3YJJOC44OROBNCFR54NIM";
+    let server = NatsServer::start(
+        program.clone(),
+        &format!("authorization {{ users: [ {{ nkey: {PUBLIC} }} ] }}"),
+    );
+    let with = |server: &NatsServer, seed| {
+        nats_at::<N>(&server.url("")).credentials(seed).expect("a seed")
+    };
+    Node::start::<N>(with(&server, SEED)).await.connected::<N>().await;
+    let reason = Node::start::<N>(with(&server, OTHER_SEED)).await.connect_failed().await;
+    assert!(reason.contains("NATS refused: Authorization Violation; expected"), "{reason}");
+    assert!(!reason.contains(OTHER_SEED), "{reason}");
+    let server = NatsServer::start(program, &users(">", ">"));
+    let reason = Node::start::<N>(with(&server, SEED)).await.connect_failed().await;
+    assert!(reason.contains("the server has no users with keys; expected one"), "{reason}");
+}
+
+/// Its key is the second one of RFC 8032 §7.1.
+pub(crate) async fn a_credentials_file_is_a_login<N: Net>(program: PathBuf) {
+    let server = NatsServer::start(program, include_str!("operator.conf"));
+    let credentials = include_str!("user.creds");
+    let with = |text: &str| nats_at::<N>(&server.url("")).credentials(text).expect("credentials");
+    Node::start::<N>(with(credentials)).await.connected::<N>().await;
+    let (_, only_seed) = credentials.split_once("------END NATS USER JWT").expect("a JWT");
+    let reason = Node::start::<N>(with(only_seed)).await.connect_failed().await;
+    assert!(reason.contains("NATS refused: Authorization Violation; expected"), "{reason}");
+}
+
 pub(crate) async fn a_user_without_the_subjects_is_told_so<N: Net>(program: PathBuf) {
     for (publish, subscribe, what) in
         [("prism.>", "shop.>", "Subscription"), ("shop.>", "prism.>", "Publish")]

@@ -53,6 +53,8 @@ scenarios! {
         the_configuration_in_the_guide_works
         a_wrong_password_is_reported
         a_token_is_a_login
+        a_key_is_a_login
+        a_credentials_file_is_a_login
         a_user_without_the_subjects_is_told_so;
     messages:
         members_of_two_nodes_talk
