@@ -67,7 +67,7 @@ pub(crate) async fn node_paused(name: &str, program: Program) {
     world.finish(name, &measured).await;
 }
 
-pub(crate) async fn server_paused(name: &str, program: Program) {
+pub(crate) async fn server_paused(name: &str, program: Program, outage: Option<Duration>) {
     let mut world = World::start(program, SMALL).await;
     let paused = now();
     world.broker.pause();
@@ -76,7 +76,7 @@ pub(crate) async fn server_paused(name: &str, program: Program) {
     for node in 0..3 {
         world.nodes[node].shows(&node.to_string(), paused, 16 * SECOND + SPARE);
     }
-    sleep((paused + 20 * SECOND).saturating_sub(now())).await;
+    sleep((paused + outage.unwrap_or(20 * SECOND)).saturating_sub(now())).await;
     let resumed = now();
     world.broker.resume();
     let connected = world.all_report("connected", resumed, RECOVERY);
@@ -89,10 +89,10 @@ pub(crate) async fn server_paused(name: &str, program: Program) {
     world.finish(name, &measured).await;
 }
 
-pub(crate) async fn server_killed(name: &str, program: Program) {
+pub(crate) async fn server_killed(name: &str, program: Program, outage: Option<Duration>) {
     let mut world = World::start(program, SMALL).await;
     let mut measured = Vec::new();
-    for outage in [Duration::ZERO, 6 * SECOND] {
+    for outage in [Duration::ZERO, outage.unwrap_or(6 * SECOND)] {
         let killed = now();
         world.broker.kill();
         world.all_report("disconnected", killed, SECOND + SPARE);

@@ -9,13 +9,14 @@
 //! ```
 //!
 //! A connection to `/room/ROOM?person=PERSON` is a member of the room, and is sent "joined" when what others send
-//! reaches it. One to `/send` sends to rooms: "ROOM TEXT". SIGTERM ends the node, which says goodbye.
+//! reaches it. One to `/send` sends to rooms: "ROOM TEXT". SIGTERM ends the node, which says goodbye. The end of its
+//! standard input ends it at once, so that it does not outlive the program that has started it.
 
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
 
 use std::{
-    env,
+    env, io, process, thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -28,7 +29,7 @@ use prism_tests::process::resident;
 const USAGE: &str = "prism_node tokio|smol|async-std URL";
 
 /// How long a node may run: longer than any scenario takes.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 const STATUS_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -142,6 +143,10 @@ macro_rules! on {
 fn main() {
     let words: Vec<String> = env::args().skip(1).collect();
     let [runtime, url] = &words[..] else { panic!("{USAGE}") };
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink()); // an error ends the node as well
+        process::exit(1);
+    });
     match runtime.as_str() {
         "tokio" => on!(tokio, url),
         "smol" => on!(smol, url),
