@@ -45,7 +45,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    outage: server_paused server_killed;
+    outage: partitioned server_paused server_killed;
     any: node_killed node_paused stalled_up stalled_down;
     redis: failover listeners_killed listener_too_slow;
 }

@@ -25,6 +25,9 @@ const SILENCE: Duration = Duration::from_millis(9_300);
 /// Until when a node knows that nothing comes back: the next heartbeat, and 5 s.
 const NO_ECHO: Duration = Duration::from_millis(7_200);
 
+/// Until when a node that is cut off has withdrawn the people of the others.
+const WITHDRAWN: Duration = Duration::from_secs(16);
+
 /// Until when all works again once the server answers.
 const RECOVERY: Duration = Duration::from_secs(10);
 
@@ -72,9 +75,9 @@ pub(crate) async fn server_paused(name: &str, program: Program, outage: Option<D
     let paused = now();
     world.broker.pause();
     let noticed = world.all_report("disconnected", paused, NO_ECHO + SPARE);
-    let left = world.all_report("left", paused, 16 * SECOND + SPARE);
+    let left = world.all_report("left", paused, WITHDRAWN + SPARE);
     for node in 0..3 {
-        world.nodes[node].shows(&node.to_string(), paused, 16 * SECOND + SPARE);
+        world.nodes[node].shows(&node.to_string(), paused, WITHDRAWN + SPARE);
     }
     sleep((paused + outage.unwrap_or(20 * SECOND)).saturating_sub(now())).await;
     let resumed = now();
@@ -170,6 +173,44 @@ pub(crate) async fn listener_too_slow(name: &str, program: Program) {
     let back = world.all_rooms_are_back(3 * SECOND).await;
     world.nodes[2].event("gap", paused, cut + 5 * SECOND + SPARE);
     let measured = format!("closed after {cut:.1?}, rooms back {back:.1?} after it was woken");
+    world.finish(name, &measured).await;
+}
+
+/// Nothing passes between the last node and the server, on the connections that are open, and on new ones.
+pub(crate) async fn partitioned(name: &str, program: Program, outage: Option<Duration>) {
+    let script = Box::new(|| Script::new(0));
+    let mut world = World::start_with(Broker::start(program), Some(script), SMALL).await;
+    let ids: Vec<_> = world.nodes.iter().map(|node| node.id.clone()).collect();
+    let (cut, partition) = (now(), world.cut_off_last());
+    let mut left = Duration::ZERO;
+    for node in 0..2 {
+        let took = world.nodes[node].event(&format!("left {}", ids[2]), cut, SILENCE + SPARE);
+        left = left.max(took);
+        world.nodes[node].shows("0,1", cut, SILENCE + SPARE);
+    }
+    let noticed = world.nodes[2].event("disconnected", cut, NO_ECHO + SPARE);
+    let withdrawn = world.nodes[2].shows("2", cut, WITHDRAWN + SPARE);
+    for other in &ids[..2] {
+        world.nodes[2].event(&format!("left {other}"), cut, WITHDRAWN + SPARE);
+    }
+    sleep((cut + outage.unwrap_or(20 * SECOND)).saturating_sub(now())).await;
+    let healed = now();
+    drop(partition);
+    let connected = world.nodes[2].event("connected", healed, RECOVERY);
+    let back = world.all_rooms_are_back(RECOVERY - connected).await;
+    let people = world.all_show_all(healed, RECOVERY);
+    for (node, other) in [(0, 2), (1, 2), (2, 0), (2, 1)] {
+        world.nodes[node].event(&format!("joined {}", ids[other]), healed, RECOVERY);
+        world.nodes[node].event(&format!("gap {}", ids[other]), healed, RECOVERY);
+    }
+    for node in 0..2 {
+        let events = world.nodes[node].since(cut);
+        assert!(!events.iter().any(|event| event.starts_with("disconnected")), "{events:?}");
+    }
+    let measured = format!(
+        "left after {left:.1?}; it noticed after {noticed:.1?}, others withdrawn after {withdrawn:.1?}; connected \
+         {connected:.1?} after it was healed, rooms back {back:.1?} later, people back after {people:.1?}"
+    );
     world.finish(name, &measured).await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use prism_tests::proxy::{Proxy, Script};
+use prism_tests::proxy::{Proxy, Script, Stalled};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
@@ -37,7 +37,8 @@ pub(crate) struct World {
     pub(crate) alive: Vec<usize>,
     /// When the calm was over.
     disturbed: Duration,
-    _proxy: Option<Proxy>,
+    /// In front of the last node.
+    proxy: Option<Proxy>,
 }
 
 impl World {
@@ -57,7 +58,7 @@ impl World {
         let last_url = proxy.as_ref().map(|proxy| broker.url_at(proxy.address()));
         let last_url = last_url.unwrap_or_else(|| url.clone());
         let world = Self::start_at(broker, [&url, &url, &last_url], size).await;
-        Self { _proxy: proxy, ..world }
+        Self { proxy, ..world }
     }
 
     /// Starts the nodes, which reach the server by these URLs.
@@ -86,7 +87,7 @@ impl World {
             undisturbed: all.clone(),
             alive: all,
             disturbed,
-            _proxy: None,
+            proxy: None,
         }
     }
 
@@ -99,6 +100,11 @@ impl World {
     pub(crate) fn pause(&mut self, node: usize) {
         self.nodes[node].signal(Signal::STOP);
         self.undisturbed.retain(|alive| *alive != node);
+    }
+
+    /// Cuts the last node, which has a proxy, off from the server, until the result is dropped.
+    pub(crate) fn cut_off_last(&self) -> Stalled {
+        self.proxy.as_ref().expect("the world was started with a script").stall()
     }
 
     /// Waits until each node has reported the event since then.

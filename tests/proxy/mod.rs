@@ -11,6 +11,7 @@ use std::{
     convert::Infallible,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     panic::resume_unwind,
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -21,6 +22,7 @@ use smol::{
     channel::{Sender, bounded},
     future::{or, try_zip},
     io::{AsyncReadExt, AsyncWriteExt},
+    lock::{RwLock, RwLockWriteGuardArc},
 };
 use socket2::SockRef;
 
@@ -32,9 +34,19 @@ const DELAYED: u32 = 16;
 
 const DELAY: Duration = Duration::from_millis(2);
 
+/// What passes goes through it. While it is locked for writing, nothing does.
+type Gate = RwLock<()>;
+
+/// Stalls all connections of a [`Proxy`] until it is dropped. Returned by [`Proxy::stall`].
+#[must_use]
+pub struct Stalled {
+    _gate: RwLockWriteGuardArc<()>,
+}
+
 /// A proxy in front of a server. All of its connections are reset when it is dropped.
 pub struct Proxy {
     address: SocketAddr,
+    gate: Arc<Gate>,
     stop: Sender<Infallible>,
     thread: Option<JoinHandle<()>>,
 }
@@ -51,13 +63,21 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
         let (stop, stopped) = bounded(1);
+        let gate = Arc::<Gate>::default();
+        let its_gate = gate.clone();
         let thread = thread::spawn(move || {
             let stopped = async {
                 let _ = stopped.recv().await; // nothing is ever sent: the channel is closed
             };
-            smol::block_on(or(accept(listener, server, script), stopped));
+            smol::block_on(or(accept(listener, server, &its_gate, script), stopped));
         });
-        Self { address, stop, thread: Some(thread) }
+        Self { address, gate, stop, thread: Some(thread) }
+    }
+
+    /// Stalls all connections, also those that are opened meanwhile, until the result is dropped. Nothing passes in either
+    /// direction, not even the end of a connection. Then everything does that has been sent meanwhile.
+    pub fn stall(&self) -> Stalled {
+        Stalled { _gate: self.gate.write_arc_blocking() }
     }
 
     /// Returns the address that the proxy listens on.
@@ -80,13 +100,18 @@ impl Drop for Proxy {
 }
 
 /// Accepts and relays connections until it is dropped.
-async fn accept(listener: TcpListener, server: SocketAddr, mut script: impl FnMut() -> Script) {
+async fn accept(
+    listener: TcpListener,
+    server: SocketAddr,
+    gate: &Gate,
+    mut script: impl FnMut() -> Script,
+) {
     let listener = Async::new(listener).expect("a listener");
     let relays = LocalExecutor::new();
     let coming = async {
         loop {
             match listener.accept().await {
-                Ok((client, _)) => relays.spawn(relay(client, server, script())).detach(),
+                Ok((client, _)) => relays.spawn(relay(client, server, gate, script())).detach(),
                 // The client has left already, or the process is out of descriptors for now.
                 Err(_) => drop(Timer::after(DELAY).await),
             }
@@ -103,7 +128,8 @@ enum End {
 }
 
 /// Relays one connection from beginning to end.
-async fn relay(client: Async<TcpStream>, server: SocketAddr, script: Script) {
+async fn relay(client: Async<TcpStream>, server: SocketAddr, gate: &Gate, script: Script) {
+    drop(gate.read().await);
     let Ok(server) = Async::<TcpStream>::connect(server).await else { return };
     let both = [&client, &server];
     for stream in both {
@@ -112,9 +138,10 @@ async fn relay(client: Async<TcpStream>, server: SocketAddr, script: Script) {
         let _ = stream.get_ref().set_nodelay(true);
         let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
-    let up = relay_direction(&client, &server, script.up, Rng::with_seed(script.seed));
-    let down = relay_direction(&server, &client, script.down, Rng::with_seed(!script.seed));
+    let up = relay_direction(&client, &server, gate, script.up, Rng::with_seed(script.seed));
+    let down = relay_direction(&server, &client, gate, script.down, Rng::with_seed(!script.seed));
     let end = try_zip(up, down).await;
+    drop(gate.read().await);
     if let Err(End::Freeze(span)) = end {
         Timer::after(span).await;
     }
@@ -133,6 +160,7 @@ async fn relay(client: Async<TcpStream>, server: SocketAddr, script: Script) {
 async fn relay_direction(
     mut from: &Async<TcpStream>,
     mut to: &Async<TcpStream>,
+    gate: &Gate,
     faults: Vec<(u64, Fault)>,
     mut rng: Rng,
 ) -> Result<(), End> {
@@ -156,6 +184,7 @@ async fn relay_direction(
         let undisturbed = faults.peek().map_or(u64::MAX, |(at, _)| at - passed);
         let piece = (1 << rng.u32(0..=LARGEST)).min(undisturbed);
         let count = from.read(&mut buffer[..piece as usize]).await.map_err(|_| End::Reset)?;
+        drop(gate.read().await);
         if count == 0 {
             return end(to);
         }
