@@ -8,8 +8,8 @@
 //! `--node`, such as `--node http://127.0.0.1:8081`, is another one of them, to which a page connects when it has lost this
 //! one.
 //!
-//! The last messages of each room are kept: in Redis, or without it in memory. So a page that was offline, or that is loaded
-//! again, shows what it has missed.
+//! The last messages of each room are kept: in Redis, or without it in memory. So a page that is new to a room shows what was
+//! said last, and one that was offline, or that is loaded again, shows what it has missed.
 //!
 //! The server is a [`JsonRooms`], and the page uses its client, `prism.js`. What is left to do is to say what this
 //! chat allows: which names, texts and rooms. The guide "Rooms in the browser" (`prism-rooms/docs/browser.md`)
@@ -55,6 +55,9 @@ const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
 /// How many messages of a room are kept, and for how long after the last one.
 const KEEP: Keep = Keep::new(1000, Duration::from_secs(24 * 60 * 60));
+
+/// How many of them a page shows that is new to a room.
+const RECENT: u32 = 50;
 
 /// While this many bytes are unsent, a client gets no messages; it gets them when it has read. This is an eighth of the default: clients share the
 /// bytes of a long message, but each client that does not read has its own copy of the short ones.
@@ -170,8 +173,9 @@ pub(crate) async fn serve(
         .max_people_per_room(MAX_PEOPLE);
     let cluster = arguments.cluster(&runtime, in_rooms)?;
     let presence = Presence::on_with_options(&cluster, "people", in_presence);
-    let rooms =
-        JsonRooms::with_history(&cluster, KEEP, presence, Chat).map_err(io::Error::other)?;
+    let rooms = JsonRooms::with_history(&cluster, KEEP, presence, Chat)
+        .map_err(io::Error::other)?
+        .recent_messages(RECENT);
     let nodes = format!("export const nodes = {};", serde_json::to_string(&arguments.nodes)?);
     let server = Server::bind(arguments.address)
         .await?

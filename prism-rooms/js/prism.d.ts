@@ -112,6 +112,11 @@ export interface JoinOptions<Meta> {
    * joined before.
    */
   after?: string;
+  /**
+   * How many of the room's last messages to get, at most, when it is joined without a position: 0 for none. By default, as
+   * many as the server allows. They come as `message` events while the state is still `joining`.
+   */
+  recent?: number;
 }
 
 export interface Person<Meta> {
@@ -144,7 +149,7 @@ export interface PresenceEvent<Meta> extends Event {
 }
 
 export interface JoinEvent extends Event {
-  /** Whether messages may be missing since the previous connection. If so, a `missed` event follows. */
+  /** Whether messages may be missing before the next one. If so, a `missed` event follows. */
   readonly missed: boolean;
 }
 
@@ -161,7 +166,7 @@ export interface MissedEvent extends Event {
 export interface RoomEvents<Data, Meta> {
   message: RoomMessageEvent<Data>;
   presence: PresenceEvent<Meta>;
-  /** The room was joined, for the first time or again. Messages that were repeated have come before. */
+  /** The room was joined, for the first time or again. Its last messages, or those that were missed, have come before. */
   join: JoinEvent;
   /** Messages before the next one may be missing, and will not come. */
   missed: MissedEvent;

@@ -271,13 +271,14 @@ export class Room extends Emitter {
   _tracks = []; // metadata that wait for the room, with the promises of those who wait for them
   _gaps = 0; // in presence, since the last change that followed the one before
 
-  constructor(client, name, { meta, presence, after } = {}) {
+  constructor(client, name, { meta, presence, after, recent } = {}) {
     super();
     this.client = client;
     this.name = name;
     this.position = after;
     this._meta = meta;
     this._watches = presence;
+    this._recent = recent;
   }
 
   /** Sends to all members. Resolves when the server has accepted the message. */
@@ -317,9 +318,9 @@ export class Room extends Emitter {
 
   /** Asks to join, once: to repeat that would only make the server slower. */
   _join() {
-    const { client, name: room, _meta: meta, _watches: watch, position: after } = this;
+    const { client, name: room, _meta: meta, _watches: watch, position: after, _recent: recent } = this;
     this._isAsked = true;
-    client._ask({ type: 'join', room, meta, watch, after }, (error, answer) => {
+    client._ask({ type: 'join', room, meta, watch, after, recent }, (error, answer) => {
       if (error?.code === 'lost') return;
       this._isAsked = false;
       client._joins--;
@@ -332,7 +333,7 @@ export class Room extends Emitter {
 
   _joined({ recovered, position, reason }, isWatching, after) {
     const hasGap = this._hasGap;
-    const missed = Boolean((this._wasJoined || after) && !recovered || hasGap);
+    const missed = Boolean((this._wasJoined || after || recovered === false) && !recovered || hasGap);
     this._wasJoined = true;
     this._hasGap = false;
     // What has come before the answer may be newer than that.

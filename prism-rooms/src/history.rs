@@ -22,6 +22,7 @@ pub(crate) mod join_id;
 pub(crate) mod joined;
 pub(crate) mod position;
 pub(crate) mod record;
+pub(crate) mod start;
 pub(crate) mod task;
 
 use self::{
@@ -30,6 +31,7 @@ use self::{
     join::Joining,
     joined::Joined,
     position::Position,
+    start::Start,
 };
 
 /// Messages to rooms that are kept for a while, so that a client that was away gets what it has missed, or is told that
@@ -145,7 +147,8 @@ impl History {
     }
 
     /// Adds a connection to a room, as [`Rooms::join`] does, and sends it what was appended `after` a position: that of
-    /// the last message that the client has. With `None`, the client wants only what is to come.
+    /// the last message that the client has. With `None`, the client wants only what is to come, or the
+    /// [last messages](Self::join_with_recent), too.
     ///
     /// Messages are repeated as fast as the connection takes them. Meanwhile it receives no others that are appended,
     /// so that their order is right; but it is a member already, and receives what is sent by [`Rooms::to`].
@@ -166,20 +169,46 @@ impl History {
         room: &str,
         after: Option<Position>,
     ) -> Result<Joined, HistoryJoinError> {
-        if room.len() > MAX_NAME {
-            return Err(HistoryJoinError::NameTooLong);
-        }
-        let (hub, membership) = (self.hub.clone(), self.rooms.downgrade());
-        let (joining, answer_to) = Joining::new(hub, membership, connection, room.into());
-        let (id, connection) = (joining.id().clone(), connection.clone());
-        self.hub.request(Request::Join(JoinRequest { id, connection, after, answer_to }));
-        joining.run().await
+        self.join_from(connection, room, after.map_or(Start::Recent(0), Start::After)).await
+    }
+
+    /// Adds a connection to a room, as [`join`](Self::join) does, and sends it the last messages that were appended: at most
+    /// so many, and not more than are kept. It is for clients without a position, which are new to the room.
+    ///
+    /// Returns [`Joined::Whole`] also if fewer messages are kept than the client wants, or none. With [`Joined::Broken`], some
+    /// were lost after the client was sent others.
+    ///
+    /// # Errors
+    /// Those of [`join`](Self::join).
+    pub async fn join_with_recent(
+        &self,
+        connection: &Connection,
+        room: &str,
+        messages: u32,
+    ) -> Result<Joined, HistoryJoinError> {
+        self.join_from(connection, room, Start::Recent(messages.into())).await
     }
 
     /// Returns the rooms of the cluster.
     #[must_use]
     pub fn rooms(&self) -> Rooms {
         self.rooms.clone()
+    }
+
+    async fn join_from(
+        &self,
+        connection: &Connection,
+        room: &str,
+        start: Start,
+    ) -> Result<Joined, HistoryJoinError> {
+        if room.len() > MAX_NAME {
+            return Err(HistoryJoinError::NameTooLong);
+        }
+        let (hub, membership) = (self.hub.clone(), self.rooms.downgrade());
+        let (joining, answer_to) = Joining::new(hub, membership, connection, room.into());
+        let (id, connection) = (joining.id().clone(), connection.clone());
+        self.hub.request(Request::Join(JoinRequest { id, connection, start, answer_to }));
+        joining.run().await
     }
 }
 

@@ -98,7 +98,8 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 ///     let keep = Keep::new(1000, Duration::from_secs(24 * 60 * 60));
 ///     let presence = Presence::on(cluster, "members");
 ///     let handler = JsonRooms::with_history(cluster, keep, presence, members)?
-///         .kept_rooms(|room| !room.starts_with("cursors:")); // by default, all are kept
+///         .kept_rooms(|room| !room.starts_with("cursors:")) // by default, all are kept
+///         .recent_messages(20); // for clients that are new to a room; by default, they get none
 ///
 ///     // From elsewhere in your program:
 ///     let history = handler.history().expect("it has one");
@@ -148,6 +149,8 @@ pub struct JsonRooms<A> {
     /// `None` if no messages are kept.
     kept: Option<KeptRooms>,
     pending_requests: PendingRequests,
+    /// How many of the last messages of a room a client is sent that joins it without a position.
+    recent_messages: u32,
     authorize_timeout: Duration,
     max_name_len: usize,
     max_data_size: usize,
@@ -168,6 +171,7 @@ impl<A: Authorize> JsonRooms<A> {
             authorize,
             kept: None,
             pending_requests,
+            recent_messages: 0,
             authorize_timeout: Duration::from_secs(10),
             max_name_len: 256,
             max_data_size: 16 << 10,
@@ -198,6 +202,15 @@ impl<A: Authorize> JsonRooms<A> {
     #[must_use]
     pub fn kept_rooms(mut self, is_kept: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.kept = self.kept.map(|kept| kept.only(is_kept));
+        self
+    }
+
+    /// Sets how many of a room's last messages a client is sent when it joins without a position, because it is new to the
+    /// room. Default: 0. It is sent fewer if fewer are kept, or if it asks for fewer, and none of rooms that are not
+    /// [kept](Self::kept_rooms). It receives them before the answer to its join, each once, and then what is new.
+    #[must_use]
+    pub fn recent_messages(mut self, count: u32) -> Self {
+        self.recent_messages = count;
         self
     }
 

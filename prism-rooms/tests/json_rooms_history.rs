@@ -21,7 +21,7 @@ impl Node {
         Self::with(broker, messages, |handler| handler)
     }
 
-    fn with(
+    pub(crate) fn with(
         broker: &MemoryBroker,
         messages: u32,
         set_up: impl FnOnce(JsonRooms<Doorkeeper>) -> JsonRooms<Doorkeeper>,
@@ -72,7 +72,7 @@ pub(crate) fn position(message: &Value) -> String {
     message["position"].as_str().expect("a position").to_owned()
 }
 
-fn data(messages: &[Value]) -> Vec<&str> {
+pub(crate) fn data(messages: &[Value]) -> Vec<&str> {
     messages.iter().map(|message| message["data"].as_str().expect("text")).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::{
     json_rooms_history::{Node, join, not_recovered, position, recovered, say},
 };
 
-const UNREADABLE: &str = "the server cannot read the messages of this room now";
+pub(crate) const UNREADABLE: &str = "the server cannot read the messages of this room now";
 
 /// Lets everything happen that needs no time.
 async fn settle() {

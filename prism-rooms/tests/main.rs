@@ -13,6 +13,7 @@ mod history_world;
 mod json_rooms;
 mod json_rooms_history;
 mod json_rooms_history_faults;
+mod json_rooms_recent;
 mod json_rooms_refusals;
 mod limits;
 mod presence;

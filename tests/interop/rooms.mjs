@@ -114,6 +114,12 @@ async function twoPeople(browser) {
     const known = await ann.page.evaluate('[...hues.keys()].sort().join()');
     assert(known === [await key(ann), await key(ben)].sort().join(), 'someone who has left has a color');
   });
+  await check('a page that is new to a room shows what was said there last', async () => {
+    const cy = await person(browser, address, 'Cy');
+    await hears(cy.page, 'hello from 13', 'visitor-13');
+    await cy.context.close();
+    await is(here(ann.page, 'Cy'), 0);
+  });
   await check('another person who takes a name that was ours is announced', async () => {
     const other = visitor(address, 'Anna');
     await other.enters('lobby');

@@ -140,6 +140,21 @@ await check('a client that was away gets what it has missed, once and in order',
   for (const person of [ann, ben, late]) person.leaves();
 });
 
+await check('a new client gets what was said last, once, and then what is new', async () => {
+  const [ann, ben] = [visitor(address, 'Ann'), visitor(address, 'Ben')];
+  const there = await ann.enters('parlor');
+  const texts = Array.from({ length: 60 }, (_, number) => `said ${number}`);
+  for (const text of texts) await ann.says(there, text);
+  const here = ben.join('parlor'), heard = [];
+  here.addEventListener('message', ({ data }) => heard.push(data.text));
+  is((await next(here, 'join')).missed, false);
+  is(heard, texts.slice(-50));
+  await ann.says(there, 'and now');
+  if (heard.at(-1) !== 'and now') await next(here, 'message');
+  is(heard, [...texts.slice(-50), 'and now']);
+  for (const person of [ann, ben]) person.leaves();
+});
+
 await check('a restart of the server costs what was on its way, and nothing else', async () => {
   Math.random = () => 0.1; // every other attempt fails, so that the delays grow
   const [ann, ben] = [visitor([nobody, address], 'Ann'), visitor([nobody, address], 'Ben')];

@@ -21,14 +21,20 @@ pub(crate) struct Node {
     _serving: Sender<Infallible>,
 }
 
-/// Lets each connection join the room `tea`, from the position in its query on.
+/// Lets each connection join the room `tea`, from the position in its query on, or with so many of the last messages.
 struct Repeats(History);
 
 impl Handler for Repeats {
     async fn on_connect(&self, connection: &Connection) {
-        let after = connection.query().map(|query| query.parse().expect("a position"));
-        let joined = self.0.join(connection, "tea", after).await.expect("an open connection");
-        let told = match joined {
+        let query = connection.query().expect("the client has one");
+        let joined = match query.parse() {
+            Ok(count) => self.0.join_with_recent(connection, "tea", count).await,
+            Err(_) => {
+                let after = query.parse().expect("a number, or a position");
+                self.0.join(connection, "tea", Some(after)).await
+            }
+        };
+        let told = match joined.expect("an open connection") {
             Joined::Whole { position, repeated } => format!("whole {position} {repeated}"),
             Joined::Broken { position } => format!("broken {position}"),
             other => panic!("{other:?}"),
@@ -84,8 +90,17 @@ impl Node {
         &self,
         after: Option<&Position>,
     ) -> (Socket, String, Vec<String>) {
-        let query = after.map(|after| format!("?{after}")).unwrap_or_default();
-        let client = Client::<N>::new(&format!("ws://{}/{query}", self.address)).expect("a URL");
+        let query = after.map_or_else(|| "0".to_owned(), Position::to_string);
+        self.join_as::<N>(&query).await
+    }
+
+    /// Connects a client that has no position, and wants so many of the last messages.
+    async fn join_with_recent<N: Net>(&self, count: usize) -> (Socket, String, Vec<String>) {
+        self.join_as::<N>(&count.to_string()).await
+    }
+
+    async fn join_as<N: Net>(&self, query: &str) -> (Socket, String, Vec<String>) {
+        let client = Client::<N>::new(&format!("ws://{}/?{query}", self.address)).expect("a URL");
         let client = client.connect().await.expect("a node");
         let mut messages = Vec::new();
         loop {
@@ -142,6 +157,33 @@ pub(crate) async fn a_client_that_comes_back_gets_what_it_has_missed<N: Net>(pro
     assert!(told.ends_with(" 900"), "{told}");
     let at = there.append("new").await;
     assert_eq!(next(&back).await, format!("{at} new"));
+}
+
+pub(crate) async fn a_new_client_gets_the_last_messages<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &[]);
+    let node = Node::start::<N>(&redis, 10).await;
+    let (_, told, messages) = node.join_with_recent::<N>(5).await;
+    assert_eq!((position(&told).offset(), messages.len()), (0, 0));
+    let mut sent = Vec::new();
+    for n in 0..300 {
+        sent.push(format!("{} {n}", node.append(&format!("{n}")).await));
+    }
+    for count in [1, 10] {
+        let (_, told, messages) = node.join_with_recent::<N>(count).await;
+        assert_eq!(messages, sent[300 - count..]);
+        assert!(told.starts_with("whole ") && told.ends_with(&format!(" {count}")), "{told}");
+    }
+    // A stream is shortened by a hundred messages at once, so more are kept, but not all.
+    let (client, told, messages) = node.join_with_recent::<N>(1000).await;
+    assert!((10..300).contains(&messages.len()), "{}", messages.len());
+    assert_eq!(messages, sent[300 - messages.len()..]);
+    assert!(told.starts_with("whole "), "{told}");
+    let at = node.append("new").await;
+    assert_eq!(next(&client).await, format!("{at} new"));
+    // The records alone are deleted, as by eviction.
+    redis.command(&["DEL", "prism:s:tea"]);
+    let (_, told, messages) = node.join_with_recent::<N>(5).await;
+    assert_eq!((told, messages.len()), (format!("whole {at} 0"), 0));
 }
 
 pub(crate) async fn what_is_not_kept_any_more_is_reported<N: Net>(program: PathBuf) {

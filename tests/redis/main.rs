@@ -61,6 +61,7 @@ scenarios! {
         sentinels_may_have_users_of_their_own;
     history:
         a_client_that_comes_back_gets_what_it_has_missed
+        a_new_client_gets_the_last_messages
         what_is_not_kept_any_more_is_reported
         a_restart_is_reported_even_if_the_data_is_there
         deleted_messages_are_reported

@@ -172,3 +172,45 @@ test('a message that was sent has a position', async () => {
   assert.equal((await sent).position, '7-2');
   assert.equal(room.position, '7-1', 'until it arrives');
 });
+
+test('a new client gets the last messages before it has joined, and then what is new', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea', { recent: 2 });
+  const events = collect(room, 'join', 'missed', 'message');
+  const { id } = socket.hears({ type: 'join', room: 'tea', recent: 2 });
+  await socket.says(message('7-5'), message('7-6'));
+  assert.equal(room.state, 'joining', 'so that the page can tell what is old');
+  await socket.says({ type: 'ok', id, position: '7-6' }, message('7-6'), message('7-7'));
+  assert.deepEqual(told(events), ['7-5', '7-6', 'join', '7-7']);
+  const next = await reconnected();
+  await next.accepts({ type: 'join', after: '7-7' }, { recovered: true, position: '7-7' });
+  assert.deepEqual(told(events), ['join'], 'they come once');
+});
+
+test('a page that does not say how many messages it wants leaves that to the server', async () => {
+  const { client, socket } = await opened();
+  client.join('tea');
+  assert.equal('recent' in socket.hears({ type: 'join' }), false);
+  client.join('milk', { recent: 0 });
+  socket.hears({ type: 'join', recent: 0 });
+});
+
+test('a new client whose connection is lost among the last messages gets the others', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea');
+  const events = collect(room, 'join', 'missed', 'message');
+  await socket.says(message('7-5'));
+  const next = await reconnected();
+  const { id } = next.hears({ type: 'join', after: '7-5' });
+  await next.says(message('7-6'), { type: 'ok', id, position: '7-6', recovered: true });
+  assert.deepEqual(told(events), ['7-5', '7-6', 'join']);
+});
+
+test('a new client that could not get all of the last messages is told', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea');
+  const events = collect(room, 'join', 'missed', 'message');
+  const { id } = socket.hears({ type: 'join' });
+  await socket.says(message('7-5'), { type: 'ok', id, position: '7-90', recovered: false, reason: 'lost' }, message('7-91'));
+  assert.deepEqual(told(events), ['7-5', 'join', 'missed lost', '7-91']);
+});

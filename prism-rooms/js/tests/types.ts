@@ -20,6 +20,7 @@ room.addEventListener('join', ({ missed }) => { const is: boolean = missed; cons
 room.track({ name: 'Ada', typing: true });
 room.track(undefined);
 room.send({ text: 'hi' }).then(({ position }) => { if (position) client.join('tea', { after: position }); });
+client.join('milk', { recent: 20 });
 room.send({ text: 'hi' }, { echo: false }).catch(error => { if (error instanceof PrismError) console.log(error.message); });
 
 client.addEventListener('message', ({ data }) => { console.log(data.score); });
@@ -41,6 +42,8 @@ room.track({ name: 'Ada' });
 room.state = 'joined';
 // @ts-expect-error: a position is text
 client.join('tea', { after: 7 });
+// @ts-expect-error: a number of messages is a number
+client.join('tea', { recent: '20' });
 // @ts-expect-error: there is no such state
 if (client.state === 'offline') client.close();
 // @ts-expect-error: a room is joined, not made

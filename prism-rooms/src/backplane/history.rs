@@ -85,6 +85,11 @@ impl Page {
         (self.first..).zip(&self.records).skip(known)
     }
 
+    /// Returns the offset of the first record; if there are none, of the message that comes next.
+    pub(crate) fn first_offset(&self) -> u64 {
+        if self.records.is_empty() { self.last.offset() + 1 } else { self.first }
+    }
+
     /// Returns whether it can be what was read.
     pub(crate) fn is_valid(&self) -> bool {
         let end = self.first.checked_add(self.records.len() as u64);

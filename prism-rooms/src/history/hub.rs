@@ -13,6 +13,7 @@ use super::{
     joined::{JoinStep, Progress},
     position::Position,
     record::Record,
+    start::Start,
 };
 use crate::{
     backplane::history::Keep,
@@ -70,7 +71,7 @@ pub(crate) enum Request<C> {
 pub(crate) struct JoinRequest<C> {
     pub(crate) id: JoinId,
     pub(crate) connection: C,
-    pub(crate) after: Option<Position>,
+    pub(crate) start: Start,
     pub(crate) answer_to: Sender<JoinStep>,
 }
 

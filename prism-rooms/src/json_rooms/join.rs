@@ -105,7 +105,8 @@ impl<A: Authorize> JsonRooms<A> {
         wanted: &Wanted<'_>,
         pending: &Pending<'_>,
     ) -> Result<Entered, Rejection> {
-        let joining = async { Some(kept.join(connection, room, wanted.after.as_deref()).await) };
+        let (after, recent) = (wanted.after.as_deref(), self.recent_messages_for(wanted));
+        let joining = async { Some(kept.join(connection, room, after, recent).await) };
         let cancelled = async {
             pending.cancelled().await;
             None
@@ -124,6 +125,12 @@ impl<A: Authorize> JsonRooms<A> {
                 Err(Rejection::removed())
             }
         }
+    }
+
+    /// Returns how many of the last messages a client is sent: as many as it wants, unless that is too many.
+    fn recent_messages_for(&self, wanted: &Wanted<'_>) -> u32 {
+        let wanted = wanted.recent.and_then(|count| u32::try_from(count).ok());
+        wanted.unwrap_or(u32::MAX).min(self.recent_messages)
     }
 
     /// Waits for a moment until messages from other nodes arrive.

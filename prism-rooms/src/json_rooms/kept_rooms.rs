@@ -39,23 +39,31 @@ impl KeptRooms {
         Ok(Outcome { position: Some(position.to_string()), ..Outcome::default() })
     }
 
-    /// Adds a connection to a room, and sends it what it has missed. Returns `None` if it was a member already.
+    /// Adds a connection to a room, and sends it what it has missed `after` a position; without one, the `recent` last
+    /// messages. Returns `None` if it was a member already.
     pub(super) async fn join(
         &self,
         connection: &Connection,
         room: &str,
         after: Option<&str>,
+        recent: u32,
     ) -> Result<Option<Outcome>, Rejection> {
         // A text that is not a position is one that this history does not have.
-        let known = after.and_then(|after| after.parse().ok());
-        let (position, is_whole) = match self.history.join(connection, room, known.clone()).await? {
+        let known: Option<Position> = after.and_then(|after| after.parse().ok());
+        let joined = match after {
+            Some(_) => self.history.join(connection, room, known.clone()).await?,
+            None => self.history.join_with_recent(connection, room, recent).await?,
+        };
+        let (position, is_whole) = match joined {
             Joined::Already => return Ok(None),
-            Joined::Whole { position, .. } => (position, known.is_some()),
+            Joined::Whole { position, .. } => (position, known.is_some() == after.is_some()),
             Joined::Broken { position } => (position, false),
         };
+        let reason = || after.map_or(Missing::Lost, |_| missing(known.as_ref(), &position));
         Ok(Some(Outcome {
-            reason: (after.is_some() && !is_whole).then(|| missing(known.as_ref(), &position)),
-            recovered: after.map(|_| is_whole),
+            reason: (!is_whole).then(reason),
+            // A new client that gets everything has recovered nothing.
+            recovered: (after.is_some() || !is_whole).then_some(is_whole),
             position: Some(position.to_string()),
         }))
     }

@@ -39,6 +39,8 @@ pub(super) struct Wanted<'a> {
     pub(super) watch: bool,
     /// The position after which it wants messages, if it has been here before.
     pub(super) after: Option<Cow<'a, str>>,
+    /// How many of the last messages it wants, at most, if it has not been here before.
+    pub(super) recent: Option<u64>,
 }
 
 /// The fields of all requests. Unknown fields are ignored: later versions have more.
@@ -56,6 +58,7 @@ struct Fields<'a> {
     watch: Option<bool>,
     #[serde(borrow)]
     after: Option<Name<'a>>,
+    recent: Option<u64>,
     echo: Option<bool>,
 }
 
@@ -84,7 +87,7 @@ impl<'a> Request<'a> {
     }
 
     fn from_fields(fields: Fields<'a>) -> Result<Self, Rejection> {
-        let Fields { kind, id, room, data, meta, watch, after, echo } = fields;
+        let Fields { kind, id, room, data, meta, watch, after, recent, echo } = fields;
         for json in [data, meta].into_iter().flatten() {
             strict::check(json).map_err(|error| malformed(format!("invalid JSON: {error}")))?;
         }
@@ -93,6 +96,7 @@ impl<'a> Request<'a> {
                 meta,
                 watch: watch.unwrap_or(false),
                 after: after.map(|Name(after)| after),
+                recent,
             }),
             "leave" => Verb::Leave,
             "send" => Verb::Send {
@@ -144,7 +148,7 @@ mod tests {
     use crate::json_rooms::answer::Answer;
 
     const REQUESTS: [&str; 4] = [
-        r#"{"type":"join","id":1,"room":"tea","meta":{"typing":false,"at":[1,-2.5e3]},"watch":true,"after":"9f-3"}"#,
+        r#"{"type":"join","id":1,"room":"tea","meta":{"typing":false,"at":[1,-2.5e3]},"watch":true,"after":"9f-3","recent":5}"#,
         r#"{"type":"send","id":9007199254740991,"room":"\ud83e\udd80","data":["\ud83e\udd80",1e300],"echo":false}"#,
         r#"{"type":"track","room":"tea","meta":null,"later":[[[]],{}]}"#,
         r#"{"id":2,"type":"ping"}"#,
@@ -176,7 +180,9 @@ mod tests {
     fn names_and_positions_are_borrowed() {
         let request = Request::parse(Message::Text(REQUESTS[0])).expect("a request");
         assert!(matches!(request.room, Cow::Borrowed("tea")));
-        let Verb::Join(Wanted { after: Some(Cow::Borrowed("9f-3")), .. }) = request.verb else {
+        let Verb::Join(Wanted { after: Some(Cow::Borrowed("9f-3")), recent: Some(5), .. }) =
+            request.verb
+        else {
             panic!("{request:?}");
         };
     }

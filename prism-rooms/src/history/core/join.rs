@@ -7,7 +7,7 @@ use async_channel::Sender;
 use super::held::MAX_HELD;
 use crate::{
     backplane::history::Page,
-    history::{error::HistoryJoinError, joined::JoinStep, position::Position},
+    history::{error::HistoryJoinError, joined::JoinStep, position::Position, start::Start},
 };
 
 /// How many records a connection may lack that becomes a member without having been sent a page. Clients that were away for
@@ -19,8 +19,10 @@ const MAX_APART: u64 = 256;
 pub(super) struct Join {
     /// That of the request.
     pub(super) number: u64,
-    /// The position up to which the connection has received everything; `None` if it wants only what is to come.
+    /// The position up to which the connection has received everything; `None` if it has none yet.
     pub(super) at: Option<Position>,
+    /// How many of the last messages it begins with, at most, if it came without a position.
+    recent: u64,
     /// How many records it was sent.
     pub(super) sent: u64,
     /// Whether all of them could be shown.
@@ -58,15 +60,20 @@ pub(super) enum Outcome {
 }
 
 impl Join {
-    pub(super) const fn new(
+    pub(super) fn new(
         number: u64,
-        at: Option<Position>,
+        start: Start,
         is_behind: bool,
         answer_to: Sender<JoinStep>,
     ) -> Self {
+        let (at, recent) = match start {
+            Start::After(at) => (Some(at), 0),
+            Start::Recent(recent) => (None, recent),
+        };
         Self {
             number,
             at,
+            recent,
             sent: 0,
             is_whole: true,
             is_behind,
@@ -84,6 +91,27 @@ impl Join {
         if matches!(self.state, State::Wanting | State::Reading) {
             self.state = State::Waiting;
         }
+    }
+
+    /// Begins with the last messages, if it has not begun. `last` is the position of the last one of all. A connection that
+    /// wants none of them needs no position: it goes on where the room is.
+    pub(super) fn begin(&mut self, last: &Position) {
+        if self.at.is_none() && self.recent > 0 {
+            self.at = Some(last.with_offset(last.offset().saturating_sub(self.recent)));
+        }
+    }
+
+    /// Begins elsewhere, if it has been sent nothing: with the first message that is kept, or with the last messages of
+    /// a later epoch. Returns `false` if it came with a position, or has been sent something.
+    fn begin_elsewhere(&mut self, page: &Page) -> bool {
+        let is_new = self.recent > 0 && self.sent == 0;
+        if is_new {
+            let first = page.first_offset();
+            let is_trimmed = |at: &Position| at.is_same_epoch(&page.last) && at.offset() < first;
+            let is_trimmed = self.at.as_ref().is_some_and(is_trimmed);
+            self.at = is_trimmed.then(|| page.last.with_offset(first - 1));
+        }
+        is_new
     }
 
     /// Handles that the connection was sent everything up to a position.
@@ -119,7 +147,13 @@ impl Join {
     }
 
     /// Judges a page that was read for it, with which its room has been brought up to date, to this cursor.
-    pub(super) fn judge(&self, page: &Page, cursor: Option<&Position>) -> Outcome {
+    pub(super) fn judge(&mut self, page: &Page, cursor: Option<&Position>) -> Outcome {
+        let outcome = self.compare(page, cursor);
+        let begins_elsewhere = outcome == Outcome::Broken && self.begin_elsewhere(page);
+        if begins_elsewhere { self.compare(page, cursor) } else { outcome }
+    }
+
+    fn compare(&self, page: &Page, cursor: Option<&Position>) -> Outcome {
         let (Some(cursor), Some(at)) = (cursor, &self.at) else { return Outcome::GoOn };
         if !cursor.is_same_epoch(&page.last) {
             return Outcome::GoOn; // the room has gone on to a later epoch
@@ -128,7 +162,7 @@ impl Join {
         if !at.is_same_epoch(&page.last) || last < at.offset() {
             return Outcome::Broken;
         }
-        let first = if page.records.is_empty() { last + 1 } else { page.first };
+        let first = page.first_offset();
         if first > at.offset() + 1 {
             return Outcome::Broken; // what follows is not kept any more
         }

@@ -31,6 +31,7 @@ use crate::{
         join_id::JoinId,
         joined::{JoinStep, Progress},
         position::Position,
+        start::Start,
     },
 };
 
@@ -40,24 +41,24 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
 const MAX_PAGES: usize = if cfg!(test) { 2 } else { 64 };
 
 impl HistoryCore {
-    /// Handles that a connection has become a member of a room, and has received what there is up to a position. Until its
+    /// Handles that a connection has become a member of a room, and where it begins there. Until its
     /// request [ends](Self::end_join), it is [not among those](Self::joining) that records are sent to. An older request
     /// for the same member fails: the member has left since.
     pub(crate) fn handle_join(
         &mut self,
         id: &JoinId,
-        after: Option<Position>,
+        start: Start,
         answer_to: Sender<JoinStep>,
         now: Duration,
     ) {
-        self.insert_join(id, Join::new(id.number, after, false, answer_to));
+        self.insert_join(id, Join::new(id.number, start, false, answer_to));
         self.wait(id, now);
     }
 
     /// Handles that a member has no room for what comes after a position. It is sent the rest when it has, and is
     /// [not among those](Self::joining) that records are sent to until then.
     pub(crate) fn handle_behind(&mut self, id: &JoinId, at: Position, answer_to: Sender<JoinStep>) {
-        self.insert_join(id, Join::new(id.number, Some(at), true, answer_to));
+        self.insert_join(id, Join::new(id.number, Start::After(at), true, answer_to));
         self.step(id, JoinStep::Full);
     }
 
@@ -124,8 +125,11 @@ impl HistoryCore {
     /// Goes on with a connection, unless the session has yet to subscribe.
     pub(super) fn advance_join(&mut self, id: &JoinId) {
         let Some(room) = self.rooms.get_mut(&id.room).filter(|room| room.is_active) else { return };
-        let Some(join) = find(room, id).filter(|join| join.state == State::Waiting) else { return };
-        if let Some(records) = room.lacking(join) {
+        if find(room, id).is_none_or(|join| join.state != State::Waiting) {
+            return;
+        }
+        room.begin(id.member);
+        if let Some(records) = find(room, id).and_then(|join| room.lacking(join)) {
             return self.admit(id, Some(records));
         }
         set_state(room, id, State::Wanting);
@@ -181,11 +185,11 @@ impl HistoryCore {
         page: &Arc<Page>,
     ) {
         for id in joins.into_iter().map(|join| id_of(name, join)) {
-            let Some(room) = self.rooms.get(name) else { return };
-            let Some(join) = find(room, &id).filter(|join| join.state == State::Reading) else {
+            let cursor = self.rooms.get(name).and_then(|room| room.cursor().cloned());
+            let Some(join) = self.join(&id).filter(|join| join.state == State::Reading) else {
                 continue;
             };
-            match join.judge(page, room.cursor()) {
+            match join.judge(page, cursor.as_ref()) {
                 Outcome::GoOn => {
                     self.set_waiting(&id);
                     self.advance_join(&id);

@@ -144,8 +144,8 @@ impl Room {
         }
         let is_lost = is_later && known.is_some_and(|known| known.offset() > page.last.offset());
         let after = after.filter(|after| after.is_same_epoch(&page.last));
-        let next = if page.records.is_empty() { page.last.offset() + 1 } else { page.first };
-        let is_trimmed = after.is_some_and(|after| next > self.offset().max(after.offset()) + 1);
+        let first = page.first_offset();
+        let is_trimmed = after.is_some_and(|after| first > self.offset().max(after.offset()) + 1);
         if is_lost {
             return self.break_off(page.last.clone(), steps);
         }
@@ -160,6 +160,15 @@ impl Room {
             }
         }
         self.pass_on(steps);
+    }
+
+    /// Sets where a connection begins that has no position, as soon as it is known how far the room is.
+    pub(super) fn begin(&mut self, member: u128) {
+        if let Some(cursor) = self.cursor.as_ref().filter(|_| self.is_current)
+            && let Some(join) = self.joins.get_mut(&member)
+        {
+            join.begin(&cursor.with_offset(self.highest));
+        }
     }
 
     /// Returns what a connection lacks of what members have, if that is known and little.

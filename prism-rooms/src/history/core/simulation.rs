@@ -4,9 +4,9 @@
 //! receives nothing. In the end, when nothing is lost any more, each client has got as far as the log. Wherever that does
 //! not hold, the client has to have been told, and for a reason.
 //!
-//! Clients join several rooms, leave and join again at any moment, and give up. Outboxes are full, sessions end,
-//! subscriptions are lost, what is published is lost or repeated, commands are refused, and servers take over that have not
-//! got everything. `PRISM_SEED` repeats a seed.
+//! Clients join several rooms, from a position on or with the last messages, leave and join again at any moment, and give
+//! up. Outboxes are full, sessions end, subscriptions are lost, what is published is lost or repeated, commands are refused,
+//! and servers take over that have not got everything. `PRISM_SEED` repeats a seed.
 
 use std::{ops::Range, time::Duration};
 
@@ -30,14 +30,14 @@ const KEEP: Keep = Keep { messages: 12, age: Duration::from_secs(60) };
 
 #[test]
 fn ten_thousand_clients_that_come_back_have_what_was_kept_or_were_told() {
-    check(0..300, 10_000);
+    check(0..400, 10_000);
 }
 
 /// CI runs this in a release build.
 #[test]
 #[ignore = "takes half a minute"]
 fn a_million_clients_that_come_back_have_what_was_kept_or_were_told() {
-    check(1_000_000..1_032_000, 1_000_000);
+    check(1_000_000..1_040_000, 1_000_000);
 }
 
 /// Runs schedules in which at least so many clients come back.

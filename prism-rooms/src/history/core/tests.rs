@@ -12,7 +12,10 @@ use crate::{
         command::Command,
         history::{Keep, Page, Reply},
     },
-    history::{append_limit::AppendLimit, error::AppendError, join_id::JoinId, position::Position},
+    history::{
+        append_limit::AppendLimit, error::AppendError, join_id::JoinId, position::Position,
+        start::Start,
+    },
 };
 
 fn connected() -> HistoryCore {
@@ -104,7 +107,8 @@ fn a_read_that_is_refused_is_tried_again_but_not_at_once() {
     let mut core = connected();
     let join = JoinId { room: "tea".into(), member: 7, number: 1 };
     let (answer_to, _answer) = async_channel::bounded(1);
-    core.handle_join(&join, Some(at(3)), answer_to, Duration::ZERO);
+    let start = Start::After(at(3));
+    core.handle_join(&join, start, answer_to, Duration::ZERO);
     assert_eq!(commands(&mut core), [], "it is not subscribed to");
     core.handle_active(&join.room);
     reply(&mut core, Reply::Refused("no memory".to_owned()));

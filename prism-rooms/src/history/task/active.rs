@@ -122,13 +122,13 @@ impl<M: Members> Active<M> {
     // ---- requests
 
     fn join(&mut self, request: JoinRequest<M::Member>, now: Duration) {
-        let JoinRequest { id, connection, after, answer_to } = request;
+        let JoinRequest { id, connection, start, answer_to } = request;
         let step = match self.members.join(&connection, &id.room) {
             Ok(true) => {
                 // It replaces an older request, if the member has left since.
                 let number = Some(id.number);
                 self.pending.insert(key(&id), Pending { connection, number, caller: number });
-                return self.core.handle_join(&id, after, answer_to, now);
+                return self.core.handle_join(&id, start, answer_to, now);
             }
             Ok(false) => JoinStep::Done(Joined::Already),
             Err(error) => JoinStep::Failed(HistoryJoinError::Join(error)),

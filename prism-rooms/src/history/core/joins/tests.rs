@@ -16,6 +16,7 @@ use crate::{
         join_id::JoinId,
         joined::{JoinStep, Progress},
         position::Position,
+        start::Start,
     },
 };
 
@@ -49,10 +50,14 @@ impl Fixture {
 
     /// Lets a connection join, from a position on.
     fn join(&mut self, member: u128, after: u64) -> (JoinId, Receiver<JoinStep>) {
+        self.join_from(member, Start::After(at(after)))
+    }
+
+    fn join_from(&mut self, member: u128, start: Start) -> (JoinId, Receiver<JoinStep>) {
         self.number += 1;
         let id = JoinId { room: self.room.clone(), member, number: self.number };
         let (answer_to, answer) = async_channel::bounded(1);
-        self.core.handle_join(&id, Some(at(after)), answer_to, NOW);
+        self.core.handle_join(&id, start, answer_to, NOW);
         (id, answer)
     }
 
@@ -72,8 +77,32 @@ impl Fixture {
         self.core.handle_reply(read.ticket, Reply::Page(Page { last, first, records }));
     }
 
+    /// Replies that the room is in a later epoch, where these records are kept, up to the last one.
+    fn reply_later(&mut self, read: &Read, offsets: Range<u64>) {
+        let last = Position::new("b", offsets.end - 1).unwrap();
+        let is_known = read.after.as_ref().is_some_and(|after| after.epoch() == "b");
+        let records = if is_known { offsets.clone() } else { 0..0 };
+        let records = records.map(|_| Bytes::from_static(b"x")).collect();
+        let page = Page { last, first: offsets.start, records };
+        self.core.handle_reply(read.ticket, Reply::Page(page));
+    }
+
     fn outputs(&mut self) -> Vec<Output> {
         iter::from_fn(|| self.core.poll_output()).collect()
+    }
+
+    /// Returns the only read.
+    fn read(&mut self) -> Read {
+        let mut reads = self.reads();
+        assert_eq!(reads.len(), 1, "{reads:?}");
+        reads.remove(0)
+    }
+
+    /// Returns how many records a connection that is admitted has been sent, if nothing is missing.
+    fn admitted(&mut self) -> Option<u64> {
+        let outputs = self.outputs();
+        let [Output::Admit(admission)] = &outputs[..] else { panic!("{outputs:?}") };
+        admission.records.as_ref().map(|_| admission.repeated)
     }
 
     /// Returns who is given a page after which offset.
@@ -192,4 +221,77 @@ fn what_members_miss_is_read_before_what_connections_want_that_come_back() {
     fixture.publish(25);
     let after: Vec<_> = fixture.reads().iter().map(|read| read.after.clone()).collect();
     assert_eq!(after, [Some(at(20)), Some(at(3))]);
+}
+
+#[test]
+fn new_connections_are_sent_the_last_messages_and_share_a_page() {
+    let mut fixture = Fixture::new();
+    let _answers = [3, 2, 5].map(|count| fixture.join_from(count.into(), Start::Recent(count)));
+    let reads = fixture.reads();
+    let after: Vec<_> = reads.iter().map(|read| read.after.clone()).collect();
+    assert_eq!(after, [Some(at(17)), Some(at(15))]);
+    fixture.reply(&reads[0], 18..21);
+    let given: Vec<_> = fixture.given().iter().map(|(_, after, _)| *after).collect();
+    assert_eq!(given, [17, 18]);
+}
+
+#[test]
+fn a_new_connection_that_wants_nothing_old_reads_nothing() {
+    let mut fixture = Fixture::new();
+    let _answer = fixture.join_from(1, Start::Recent(0));
+    assert_eq!(fixture.reads().len(), 0);
+    assert_eq!(fixture.admitted(), Some(0));
+}
+
+#[test]
+fn a_new_connection_misses_nothing_if_less_is_kept_than_it_wants() {
+    let mut fixture = Fixture::new();
+    let _answer = fixture.join_from(1, Start::Recent(15));
+    let read = fixture.read();
+    assert_eq!(read.after, Some(at(5)));
+    fixture.reply(&read, 12..21);
+    let [(id, 11, _)] = &fixture.given()[..] else { panic!("it is given all that is kept") };
+    let progress = Some(Progress { at: at(20), is_whole: true });
+    fixture.core.handle_continue(id, progress, NOW);
+    assert_eq!(fixture.admitted(), Some(9));
+
+    let _answer = fixture.join_from(2, Start::Recent(u64::MAX));
+    let read = fixture.read();
+    assert_eq!(read.after, Some(at(0)));
+    fixture.reply(&read, 21..21); // all was deleted
+    assert_eq!(fixture.admitted(), Some(0));
+}
+
+#[test]
+fn a_new_connection_is_sent_the_last_messages_of_the_latest_epoch() {
+    let mut fixture = Fixture::new();
+    let _answer = fixture.join_from(1, Start::Recent(3));
+    let read = fixture.read();
+    fixture.reply_later(&read, 1..9);
+    assert!(matches!(fixture.outputs()[..], [Output::Broken { .. }]), "the members are told");
+    let read = fixture.read();
+    assert_eq!(read.after, Position::new("b", 5));
+    fixture.reply_later(&read, 6..9);
+    assert!(matches!(fixture.given()[..], [(_, 5, _)]));
+}
+
+#[test]
+fn a_new_connection_that_has_been_sent_something_is_told_what_it_misses() {
+    for is_later_epoch in [false, true] {
+        let mut fixture = Fixture::new();
+        let _answer = fixture.join_from(1, Start::Recent(15));
+        let read = fixture.read();
+        fixture.reply(&read, 6..8);
+        let [(id, 5, _)] = &fixture.given()[..] else { panic!("it is given the first ones") };
+        let progress = Some(Progress { at: at(7), is_whole: true });
+        fixture.core.handle_continue(id, progress, NOW);
+        let read = fixture.read();
+        if is_later_epoch {
+            fixture.reply_later(&read, 1..9);
+            assert!(matches!(fixture.core.poll_output(), Some(Output::Broken { .. })));
+        } else {
+            fixture.reply(&read, 12..21);
+        }
+        assert_eq!(fixture.admitted(), None);
+    }
 }

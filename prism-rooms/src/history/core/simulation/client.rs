@@ -1,7 +1,7 @@
 //! [`Client`]: what a client of the simulation has of a room, and what it was told.
 
 use super::{happened::Happened, model::Model};
-use crate::history::{error::HistoryJoinError, joined::Joined, position::Position};
+use crate::history::{error::HistoryJoinError, joined::Joined, position::Position, start::Start};
 
 /// What a client has of a room. It keeps its position while it is away.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) enum State {
 pub(super) struct Joining {
     /// The number of the request.
     number: u64,
+    /// How many of the last messages it wants, if it has come without a position.
+    recent: Option<u64>,
     /// How many messages it has received since.
     received: u64,
     /// What it has received as a member, before it has learned that it is one.
@@ -35,17 +37,26 @@ enum Early {
 }
 
 impl Client {
-    pub(super) fn start_joining(&mut self, number: u64) {
+    /// Begins to join, from the position on that it has. Otherwise it wants so many of the last messages.
+    pub(super) fn start_joining(&mut self, number: u64, start: &Start) {
         assert_eq!(self.state, State::Out);
-        self.state = State::Joining(Joining { number, received: 0, early: Vec::new() });
+        let recent = match start {
+            Start::Recent(count) => Some(*count),
+            Start::After(_) => None,
+        };
+        self.state = State::Joining(Joining { number, recent, received: 0, early: Vec::new() });
     }
 
-    /// Receives a record, which has to follow what the client has.
+    /// Receives a record, which has to follow what the client has. A new client may begin with any.
     pub(super) fn receive(&mut self, position: Position) {
         let last = self.position.as_ref();
-        let follows = last.is_some_and(|last| {
-            last.is_same_epoch(&position) && last.offset() + 1 == position.offset()
-        });
+        let follows = match (last, &self.state) {
+            (Some(last), _) => {
+                last.is_same_epoch(&position) && last.offset() + 1 == position.offset()
+            }
+            (None, State::Joining(joining)) => joining.recent.is_some_and(|count| count > 0),
+            (None, _) => false,
+        };
         match &mut self.state {
             State::Out => panic!("{position} is received after the client has left"),
             State::In => assert!(follows, "{position} is received after {last:?}"),
@@ -77,7 +88,7 @@ impl Client {
         has_refused: bool,
         happened: &mut Happened,
     ) {
-        let Joining { received, early, .. } = match &self.state {
+        let Joining { recent, received, early, .. } = match &self.state {
             State::Joining(joining) if joining.number == number => joining.clone(),
             // It has left since, and perhaps joined again.
             _ => return happened.left += 1,
@@ -85,6 +96,10 @@ impl Client {
         self.state = State::In;
         match joined {
             Ok(Joined::Whole { position, repeated }) => {
+                if let Some(count) = recent {
+                    model.check_recent(&position, repeated, count);
+                    happened.recent += repeated as usize;
+                }
                 if let Some(last) = &self.position {
                     assert!(last.is_same_epoch(&position), "{last} is not {position}");
                     // Some that it has received since it is a member were not repeated.

@@ -9,6 +9,8 @@ pub(super) struct Happened {
     pub(super) broken: usize,
     /// Messages that were repeated.
     pub(super) repeated: usize,
+    /// Messages that new clients were sent.
+    pub(super) recent: usize,
     /// Members that were told that they may have missed something.
     pub(super) warned: usize,
     /// Requests to join that ended because the client had left, or because the backplane took too long.
@@ -29,6 +31,7 @@ impl Happened {
         self.whole > 15 * seeds
             && self.broken > 5 * seeds
             && self.repeated > 6 * seeds
+            && self.recent > 6 * seeds
             && self.warned > seeds
             && self.left > 5 * seeds
             && self.unavailable > seeds
@@ -44,6 +47,7 @@ impl AddAssign for Happened {
         self.whole += other.whole;
         self.broken += other.broken;
         self.repeated += other.repeated;
+        self.recent += other.recent;
         self.warned += other.warned;
         self.left += other.left;
         self.unavailable += other.unavailable;

@@ -20,6 +20,7 @@ use crate::{
         join_id::JoinId,
         joined::{JoinStep, Joined},
         position::Position,
+        start::Start,
         task::members::{Members, Sent},
     },
 };
@@ -78,15 +79,10 @@ impl Connections {
     // ---- what the application does
 
     /// Asks to join. Returns the number of the request.
-    pub(super) fn request_join(
-        &self,
-        room: &Arc<str>,
-        connection: u128,
-        after: Option<Position>,
-    ) -> u64 {
+    pub(super) fn request_join(&self, room: &Arc<str>, connection: u128, start: Start) -> u64 {
         let (id, answer_to) = self.start(room, connection, false);
         let number = id.number;
-        let request = JoinRequest { id, connection, after, answer_to };
+        let request = JoinRequest { id, connection, start, answer_to };
         self.requests.borrow_mut().push(Request::Join(request));
         number
     }

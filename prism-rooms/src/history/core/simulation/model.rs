@@ -68,6 +68,15 @@ impl Model {
         }
     }
 
+    /// Checks that a new client that is at a position has been sent the last messages: as many as it wants, or all that are
+    /// kept.
+    pub(super) fn check_recent(&self, position: &Position, repeated: u64, wanted: u64) {
+        let count = self.epoch(position).records.len() as u64;
+        let begin = position.offset() - repeated;
+        let latest = count.saturating_sub(wanted.min(KEEP.messages.into()));
+        assert!(begin <= latest, "of {count} messages, it has only those after {begin}");
+    }
+
     /// Returns whether a position is where its room has got.
     pub(super) fn is_last(&self, position: &Position) -> bool {
         let epoch = self.epoch(position);

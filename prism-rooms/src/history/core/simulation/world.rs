@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 use super::{
-    CLIENTS, NODES, ROOMS,
+    CLIENTS, KEEP, NODES, ROOMS,
     client::{Client, State},
     happened::Happened,
     members::Happens,
@@ -20,7 +20,7 @@ use crate::{
         history::{Read, Reply},
         memory::logs::Logs,
     },
-    history::{core::CHECK_INTERVAL, error::AppendError, position::Position},
+    history::{core::CHECK_INTERVAL, error::AppendError, position::Position, start::Start},
 };
 
 type Answer = Receiver<Result<Position, AppendError>>;
@@ -140,8 +140,14 @@ impl World {
         let connections = self.nodes[node].connections();
         match &client.state {
             State::Out => {
-                let number = connections.request_join(&room, connection, client.position.clone());
-                client.start_joining(number);
+                if self.rng.u32(..8) == 0 {
+                    client.position = None; // a page that has forgotten where it was
+                }
+                let most = [0, 0, 2, 2 * u64::from(KEEP.messages)][self.rng.usize(..4)];
+                let recent = Start::Recent(self.rng.u64(..=most));
+                let start = client.position.clone().map_or(recent, Start::After);
+                let number = connections.request_join(&room, connection, start.clone());
+                client.start_joining(number, &start);
             }
             // Nobody wants to know any more what becomes of it. The connection leaves the room once the node knows.
             State::Joining(_) if self.rng.u32(..3) == 0 => {
