@@ -46,7 +46,7 @@ impl Handler for Repeats {
 }
 
 impl Node {
-    async fn start<N: Net>(redis: &RedisServer, messages: u32) -> Self {
+    pub(crate) async fn start<N: Net>(redis: &RedisServer, messages: u32) -> Self {
         Self::start_as::<N>(redis, "", messages).await
     }
 
@@ -95,7 +95,10 @@ impl Node {
     }
 
     /// Connects a client that has no position, and wants so many of the last messages.
-    async fn join_with_recent<N: Net>(&self, count: usize) -> (Socket, String, Vec<String>) {
+    pub(crate) async fn join_with_recent<N: Net>(
+        &self,
+        count: usize,
+    ) -> (Socket, String, Vec<String>) {
         self.join_as::<N>(&count.to_string()).await
     }
 
@@ -117,7 +120,7 @@ impl Node {
     }
 }
 
-fn position(told: &str) -> Position {
+pub(crate) fn position(told: &str) -> Position {
     told.split(' ').nth(1).expect("a position").parse().expect("a position")
 }
 
@@ -157,33 +160,6 @@ pub(crate) async fn a_client_that_comes_back_gets_what_it_has_missed<N: Net>(pro
     assert!(told.ends_with(" 900"), "{told}");
     let at = there.append("new").await;
     assert_eq!(next(&back).await, format!("{at} new"));
-}
-
-pub(crate) async fn a_new_client_gets_the_last_messages<N: Net>(program: PathBuf) {
-    let redis = RedisServer::start(program, &[]);
-    let node = Node::start::<N>(&redis, 10).await;
-    let (_, told, messages) = node.join_with_recent::<N>(5).await;
-    assert_eq!((position(&told).offset(), messages.len()), (0, 0));
-    let mut sent = Vec::new();
-    for n in 0..300 {
-        sent.push(format!("{} {n}", node.append(&format!("{n}")).await));
-    }
-    for count in [1, 10] {
-        let (_, told, messages) = node.join_with_recent::<N>(count).await;
-        assert_eq!(messages, sent[300 - count..]);
-        assert!(told.starts_with("whole ") && told.ends_with(&format!(" {count}")), "{told}");
-    }
-    // A stream is shortened by a hundred messages at once, so more are kept, but not all.
-    let (client, told, messages) = node.join_with_recent::<N>(1000).await;
-    assert!((10..300).contains(&messages.len()), "{}", messages.len());
-    assert_eq!(messages, sent[300 - messages.len()..]);
-    assert!(told.starts_with("whole "), "{told}");
-    let at = node.append("new").await;
-    assert_eq!(next(&client).await, format!("{at} new"));
-    // The records alone are deleted, as by eviction.
-    redis.command(&["DEL", "prism:s:tea"]);
-    let (_, told, messages) = node.join_with_recent::<N>(5).await;
-    assert_eq!((told, messages.len()), (format!("whole {at} 0"), 0));
 }
 
 pub(crate) async fn what_is_not_kept_any_more_is_reported<N: Net>(program: PathBuf) {

@@ -13,6 +13,7 @@ mod logins;
 mod messages;
 mod node;
 mod outages;
+mod recent;
 mod restarts;
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
@@ -61,7 +62,6 @@ scenarios! {
         sentinels_may_have_users_of_their_own;
     history:
         a_client_that_comes_back_gets_what_it_has_missed
-        a_new_client_gets_the_last_messages
         what_is_not_kept_any_more_is_reported
         a_restart_is_reported_even_if_the_data_is_there
         deleted_messages_are_reported
@@ -89,6 +89,8 @@ scenarios! {
         a_replica_is_no_backplane
         a_server_that_becomes_a_replica_is_left
         thousands_of_rooms_are_subscribed_to_again;
+    recent:
+        a_new_client_gets_the_last_messages;
     restarts:
         a_server_that_restarts_empty_is_used_again
         a_server_that_stalls_is_noticed;
