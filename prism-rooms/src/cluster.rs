@@ -14,7 +14,7 @@ use prism_driver::{Deferring, Runtime, in_batches};
 
 use crate::{
     backplane::Backplane,
-    history::{hub::Hub, task::HistoryTask},
+    history::{appends::AppendCounts, hub::Hub, task::HistoryTask},
     options::RoomsOptions,
     rooms::Rooms,
 };
@@ -163,7 +163,10 @@ impl Cluster {
     /// Returns a snapshot of the counters.
     #[must_use]
     pub fn counts(&self) -> ClusterCounts {
-        self.shared.counts()
+        let counts = self.shared.counts();
+        let Some(hub) = &self.history else { return counts };
+        let AppendCounts { kept, not_kept, unconfirmed } = hub.append_counts();
+        ClusterCounts { kept, not_kept, unconfirmed, ..counts }
     }
 
     /// Leaves the cluster: publishes what waits to be published, says goodbye, and waits until that is done, for a second

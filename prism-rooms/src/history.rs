@@ -13,7 +13,7 @@ use crate::{
     rooms::Rooms,
 };
 
-pub(crate) mod append_limit;
+pub(crate) mod appends;
 pub(crate) mod core;
 pub(crate) mod error;
 pub(crate) mod hub;
@@ -124,7 +124,8 @@ impl History {
     ///
     /// # Errors
     /// If the message is not kept, or not known to be: see [`AppendError`]. Only after [`AppendError::Unknown`] may anyone
-    /// receive it.
+    /// receive it. [`Cluster::counts`] counts these errors, except those about a size, and
+    /// [`ClusterEvent::AppendRefused`](crate::ClusterEvent::AppendRefused) says why the backplane refuses messages.
     pub async fn append(
         &self,
         room: &str,
@@ -138,10 +139,9 @@ impl History {
         if room.len() > MAX_NAME {
             return Err(AppendError::NameTooLong);
         }
-        let permit = self.hub.admit_append(size).ok_or(AppendError::Unavailable)?;
-        let (answer_to, answer) = async_channel::bounded(1);
+        let (pending, answer) = self.hub.begin_append(size).ok_or(AppendError::Unavailable)?;
         let record = record::encode(&message);
-        self.hub.request(Request::Append { room: room.into(), record, permit, answer_to });
+        self.hub.request(Request::Append { room: room.into(), record, pending });
         // Fails if the node had left before the message was given to the backplane.
         Deferring::new(answer.recv()).await.unwrap_or(Err(AppendError::Unavailable))
     }

@@ -1,9 +1,10 @@
 //! What clients learn when messages that should have been kept are lost, or do not arrive.
 
+use futures_lite::future::poll_once;
 use prism_driver::{CloseCode, Options, Runtime};
 use prism_rooms::{AppendError, ClusterEvent};
 
-use crate::history_world::{SECOND, World};
+use crate::history_world::{Node, SECOND, World};
 
 /// Waits until a node's backplane works again.
 async fn connected(world: &World, node: usize) {
@@ -36,6 +37,33 @@ fn nobody_receives_what_is_not_kept() {
         for client in &mut clients {
             assert_eq!((client.next().await, client.next().await), ("one".into(), "two".into()));
         }
+    });
+}
+
+#[test]
+fn the_operator_learns_of_messages_that_are_not_kept() {
+    let world = World::new(1, 100);
+    world.sim.run(async {
+        let Node { history, cluster, backplane } = &world.nodes[0];
+        connected(&world, 0).await;
+        let events = cluster.events();
+        world.append(0, "kept").await;
+        world.broker.refuse_history(true);
+        for _ in 0..3 {
+            let refused = history.append("tea", "refused").await;
+            assert!(matches!(refused, Err(AppendError::Refused(_))), "{refused:?}");
+        }
+        world.broker.refuse_history(false);
+        backplane.stall();
+        assert_eq!(history.append("tea", "lost").await, Err(AppendError::Unknown));
+        assert_eq!(history.append("tea", "away").await, Err(AppendError::Unavailable));
+        let counts = cluster.counts();
+        assert_eq!((counts.kept, counts.not_kept, counts.unconfirmed), (1, 4, 1));
+        let reason = "the broker refuses to keep messages".to_owned();
+        let refused = ClusterEvent::AppendRefused { room: "tea".into(), reason };
+        assert_eq!(poll_once(events.recv()).await, Some(Some(refused)), "once");
+        let next = poll_once(events.recv()).await;
+        assert!(matches!(next, Some(Some(ClusterEvent::Disconnected { .. }))), "{next:?}");
     });
 }
 

@@ -21,11 +21,10 @@ use std::{
     time::Duration,
 };
 
-use async_channel::Sender;
 use bytes::Bytes;
 
 use super::{
-    append_limit::AppendPermit, error::AppendError, join_id::JoinId, position::Position, record,
+    appends::PendingAppend, error::AppendError, join_id::JoinId, position::Position, record,
 };
 use crate::backplane::{
     command::{Command, Ticket, TicketKind},
@@ -72,6 +71,8 @@ pub(crate) struct HistoryCore {
     refused_joins: Vec<JoinId>,
     /// Why it has refused that last.
     refusal: Option<String>,
+    /// Why it has refused the last message, if it has.
+    append_refusal: Option<String>,
     /// When that is tried again.
     retries: Option<Duration>,
     /// How many rooms there ever were.
@@ -103,6 +104,7 @@ impl HistoryCore {
             refused_rooms: Vec::new(),
             refused_joins: Vec::new(),
             refusal: None,
+            append_refusal: None,
             retries: None,
             created: 0,
             checks: VecDeque::new(),
@@ -112,22 +114,15 @@ impl HistoryCore {
 
     // ---- what happens here
 
-    /// Handles that a record is to be kept. The answer is its position. It holds the permit until then.
-    pub(crate) fn handle_append(
-        &mut self,
-        room: &str,
-        record: Bytes,
-        permit: AppendPermit,
-        answer_to: Sender<Result<Position, AppendError>>,
-    ) {
+    /// Handles that a record is to be kept. The answer is its position.
+    pub(crate) fn handle_append(&mut self, room: &str, record: Bytes, pending: PendingAppend) {
         if !self.is_connected {
-            drop(permit);
-            let _ = answer_to.try_send(Err(AppendError::Unavailable)); // fails if nobody waits any more
-            return;
+            return pending.answer(Err(AppendError::Unavailable));
         }
-        let number = self.ask(Asked::Append { permit, answer_to });
+        let name: Arc<str> = room.into();
+        let number = self.ask(Asked::Append { room: name.clone(), pending });
         self.appends.push_back(Append {
-            room: room.into(),
+            room: name,
             epoch: self.epochs.next(),
             keep: self.keep,
             head: record::head(room),
@@ -153,16 +148,14 @@ impl HistoryCore {
         for append in self.appends.drain(..) {
             // It was not given to the session.
             if let TicketKind::History(number) = append.ticket.0
-                && let Some(Asked::Append { permit, answer_to }) = self.asked.remove(&number)
+                && let Some(Asked::Append { pending, .. }) = self.asked.remove(&number)
             {
-                drop(permit);
-                let _ = answer_to.try_send(Err(AppendError::Unavailable));
+                pending.answer(Err(AppendError::Unavailable));
             }
         }
         for (_, asked) in self.asked.drain() {
-            if let Asked::Append { permit, answer_to } = asked {
-                drop(permit);
-                let _ = answer_to.try_send(Err(AppendError::Unknown));
+            if let Asked::Append { pending, .. } = asked {
+                pending.answer(Err(AppendError::Unknown));
             }
         }
         self.reads = 0;
@@ -205,14 +198,14 @@ impl HistoryCore {
     pub(crate) fn handle_reply(&mut self, ticket: Ticket, reply: Reply) {
         let TicketKind::History(number) = ticket.0 else { return };
         match (self.asked.remove(&number), reply) {
-            (Some(Asked::Append { permit, answer_to }), reply) => {
-                drop(permit); // who is answered may append again
+            (Some(Asked::Append { room, pending }), reply) => {
                 let answer = match reply {
                     Reply::Appended(position) => Ok(position),
                     Reply::Refused(why) => Err(AppendError::Refused(why)),
                     Reply::Page(_) => Err(AppendError::Unknown),
                 };
-                let _ = answer_to.try_send(answer);
+                self.report_append(room, &answer);
+                pending.answer(answer);
             }
             (Some(Asked::Read(asked)), reply) => self.handle_read(asked, reply),
             (None, _) => {}
@@ -280,6 +273,18 @@ impl HistoryCore {
     }
 
     // ---- helpers
+
+    /// Reports that a message was refused, unless the one before was refused for the same reason.
+    fn report_append(&mut self, room: Arc<str>, answer: &Result<Position, AppendError>) {
+        let Err(AppendError::Refused(reason)) = answer else {
+            self.append_refusal = None;
+            return;
+        };
+        if self.append_refusal.as_ref() != Some(reason) {
+            self.append_refusal = Some(reason.clone());
+            self.outputs.push_back(Output::AppendRefused { room, reason: reason.clone() });
+        }
+    }
 
     fn ask(&mut self, asked: Asked) -> u64 {
         self.next_ticket += 1;

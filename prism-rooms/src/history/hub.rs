@@ -2,12 +2,12 @@
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use prism_driver::{Connection, Message, PreparedMessage, contain, hold_wakeups};
 
 use super::{
-    append_limit::{AppendLimit, AppendPermit},
+    appends::{AppendCounts, Appends, PendingAppend},
     error::{AppendError, HistoryError, HistoryJoinError},
     join_id::JoinId,
     joined::{JoinStep, Progress},
@@ -28,7 +28,7 @@ type Notice = dyn Fn(&str, &Position) -> PreparedMessage + Send + Sync;
 
 pub(crate) struct Hub {
     state: Lock<State>,
-    appends: AppendLimit,
+    appends: Appends,
     /// Wakes the task.
     signal: Signal,
 }
@@ -53,8 +53,7 @@ pub(crate) enum Request<C> {
     Append {
         room: Box<str>,
         record: Bytes,
-        permit: AppendPermit,
-        answer_to: Sender<Result<Position, AppendError>>,
+        pending: PendingAppend,
     },
     Join(JoinRequest<C>),
     /// A connection has taken all that it was sent: that much of its page, if it had one.
@@ -79,7 +78,7 @@ impl Hub {
     pub(crate) fn new(signal: Signal) -> Self {
         let state =
             State { setup: None, requests: VecDeque::new(), last_number: 0, has_left: false };
-        Self { state: Lock::new(state), appends: AppendLimit::new(), signal }
+        Self { state: Lock::new(state), appends: Appends::new(), signal }
     }
 
     // ---- for the history
@@ -101,9 +100,13 @@ impl Hub {
         drop(replaced); // unlocked: it is the application's
     }
 
-    /// Counts a message of so many bytes that is to be kept. Returns `None` if too many wait.
-    pub(super) fn admit_append(&self, bytes: usize) -> Option<AppendPermit> {
-        self.appends.admit(bytes)
+    /// Adds a message of so many bytes that is to be kept. Returns it with the receiver of its answer, or `None` if too many
+    /// wait.
+    pub(super) fn begin_append(
+        &self,
+        bytes: usize,
+    ) -> Option<(PendingAppend, Receiver<Result<Position, AppendError>>)> {
+        self.appends.begin(bytes)
     }
 
     /// Asks the task to do something. Unless it has left: then the request is dropped, and with it the channel of its
@@ -136,6 +139,11 @@ impl Hub {
     pub(super) fn why_cancelled(&self) -> HistoryJoinError {
         let has_left = self.state.lock().has_left;
         if has_left { HistoryJoinError::Unavailable } else { HistoryJoinError::Left }
+    }
+
+    /// Returns what has become of the messages that were to be kept.
+    pub(crate) fn append_counts(&self) -> AppendCounts {
+        self.appends.counts()
     }
 
     // ---- for both

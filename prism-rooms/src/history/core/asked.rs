@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use async_channel::Sender;
-
-use crate::history::{append_limit::AppendPermit, error::AppendError, position::Position};
+use crate::history::{appends::PendingAppend, position::Position};
 
 /// For whom something is read.
 #[derive(Clone, Debug)]
@@ -17,7 +15,7 @@ pub(super) enum Reader {
 
 /// What the session has yet to reply to.
 pub(super) enum Asked {
-    Append { permit: AppendPermit, answer_to: Sender<Result<Position, AppendError>> },
+    Append { room: Arc<str>, pending: PendingAppend },
     Read(AskedRead),
 }
 

@@ -24,7 +24,9 @@ pub(crate) enum Output {
     /// Give a connection up that the backplane has kept waiting; see `HistoryCore::end_join`.
     Expire(JoinId),
     /// Report that the backplane has refused to read a room, for another reason than before.
-    Refused { room: Arc<str>, reason: String },
+    ReadRefused { room: Arc<str>, reason: String },
+    /// Report that the backplane has refused to keep a message, for another reason than before.
+    AppendRefused { room: Arc<str>, reason: String },
     /// Subscribe to the room again: the backplane may have lost the subscription.
     Resubscribe(Arc<str>),
 }

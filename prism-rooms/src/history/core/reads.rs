@@ -89,7 +89,8 @@ impl HistoryCore {
     fn handle_refusal(&mut self, asked: AskedRead, reason: String) {
         let AskedRead { room: name, reader, .. } = asked;
         if self.refusal.as_ref() != Some(&reason) {
-            self.outputs.push_back(Output::Refused { room: name.clone(), reason: reason.clone() });
+            self.outputs
+                .push_back(Output::ReadRefused { room: name.clone(), reason: reason.clone() });
             self.refusal = Some(reason);
         }
         match reader {

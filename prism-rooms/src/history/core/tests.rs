@@ -13,8 +13,7 @@ use crate::{
         history::{Keep, Page, Reply},
     },
     history::{
-        append_limit::AppendLimit, error::AppendError, join_id::JoinId, position::Position,
-        start::Start,
+        appends::Appends, error::AppendError, join_id::JoinId, position::Position, start::Start,
     },
 };
 
@@ -30,9 +29,8 @@ fn commands(core: &mut HistoryCore) -> Vec<Command> {
 }
 
 fn append(core: &mut HistoryCore, len: usize) -> Receiver<Result<Position, AppendError>> {
-    let (answer_to, answer) = async_channel::bounded(1);
-    let permit = AppendLimit::new().admit(len).unwrap();
-    core.handle_append("tea", Bytes::from(vec![1; len]), permit, answer_to);
+    let (pending, answer) = Appends::new().begin(len).unwrap();
+    core.handle_append("tea", Bytes::from(vec![1; len]), pending);
     answer
 }
 
@@ -112,7 +110,7 @@ fn a_read_that_is_refused_is_tried_again_but_not_at_once() {
     assert_eq!(commands(&mut core), [], "it is not subscribed to");
     core.handle_active(&join.room);
     reply(&mut core, Reply::Refused("no memory".to_owned()));
-    assert!(matches!(core.poll_output(), Some(Output::Refused { .. })));
+    assert!(matches!(core.poll_output(), Some(Output::ReadRefused { .. })));
     for _ in 0..3 {
         core.handle_timeout(Duration::ZERO);
         assert_eq!(commands(&mut core), []);
@@ -126,10 +124,10 @@ fn a_read_that_is_refused_is_tried_again_but_not_at_once() {
 
 #[test]
 fn a_message_counts_until_the_session_has_replied() {
-    let (mut core, limit) = (connected(), AppendLimit::new());
+    let (mut core, appends) = (connected(), Appends::new());
     let append = |core: &mut HistoryCore| {
-        let (answer_to, answer) = async_channel::bounded(1);
-        core.handle_append("tea", Bytes::from_static(b"x"), limit.admit(1 << 20)?, answer_to);
+        let (pending, answer) = appends.begin(1 << 20)?;
+        core.handle_append("tea", Bytes::from_static(b"x"), pending);
         Some(answer)
     };
     let first = append(&mut core).unwrap();
@@ -142,8 +140,36 @@ fn a_message_counts_until_the_session_has_replied() {
     assert!(append(&mut core).is_some());
     core.handle_session_ended();
     assert!(others.iter().all(|answer| answer.try_recv() == Ok(Err(AppendError::Unavailable))));
-    let all: Vec<_> = (0..4).map(|_| limit.admit(1 << 20)).collect();
+    let all: Vec<_> = (0..4).map(|_| appends.begin(1 << 20)).collect();
     assert!(all.iter().all(Option::is_some));
+}
+
+#[test]
+fn the_reason_why_messages_are_refused_is_reported_once() {
+    let mut core = connected();
+    let mut reported = Vec::new();
+    for refusal in
+        [Some("no memory"), Some("no memory"), Some("read only"), None, Some("read only")]
+    {
+        let answer = append(&mut core, 1);
+        let reply_with =
+            refusal.map_or_else(|| Reply::Appended(at(1)), |why| Reply::Refused(why.to_owned()));
+        let [Command::Append(given)] = &commands(&mut core)[..] else { panic!("it is kept") };
+        core.handle_reply(given.ticket, reply_with);
+        assert_eq!(
+            answer.try_recv().unwrap().is_err(),
+            refusal.is_some(),
+            "its sender learns it, too"
+        );
+        reported.push(match core.poll_output() {
+            Some(Output::AppendRefused { room, reason }) => Some(format!("{room}: {reason}")),
+            None => None,
+            other => panic!("{other:?}"),
+        });
+    }
+    let [memory, read_only] =
+        ["tea: no memory", "tea: read only"].map(|text| Some(text.to_owned()));
+    assert_eq!(reported, [memory, None, read_only.clone(), None, read_only]);
 }
 
 #[test]
@@ -178,11 +204,12 @@ fn members_are_told_if_their_room_cannot_be_read_for_long() {
         told_after.extend(outputs[before..].iter().any(is_told).then_some(now));
     }
     assert_eq!(told_after, [25 * RETRY_INTERVAL], "once");
-    let reasons = outputs.iter().filter(|output| matches!(output, Output::Refused { .. })).count();
+    let reasons =
+        outputs.iter().filter(|output| matches!(output, Output::ReadRefused { .. })).count();
     assert_eq!(reasons, 1, "the same reason is reported once");
     reply(&mut core, Reply::Page(Page { last: at(1), first: 1, records: Vec::new() }));
     core.handle_timeout(now + CHECK_INTERVAL);
     reply(&mut core, Reply::Refused("no permission".to_owned()));
     let outputs: Vec<_> = iter::from_fn(|| core.poll_output()).collect();
-    assert!(matches!(&outputs[..], [Output::Refused { .. }]), "{outputs:?}");
+    assert!(matches!(&outputs[..], [Output::ReadRefused { .. }]), "{outputs:?}");
 }

@@ -51,8 +51,8 @@ impl<M: Members> Active<M> {
 
     pub(crate) fn handle_request(&mut self, request: Request<M::Member>, now: Duration) {
         match request {
-            Request::Append { room, record, permit, answer_to } => {
-                self.core.handle_append(&room, record, permit, answer_to);
+            Request::Append { room, record, pending } => {
+                self.core.handle_append(&room, record, pending);
             }
             Request::Join(request) => self.join(request, now),
             Request::Continue { id, progress } => self.go_on(&id, progress, now),
@@ -92,8 +92,11 @@ impl<M: Members> Active<M> {
                 }
                 Output::Admit(admission) => self.admit(admission),
                 Output::Expire(id) => self.expire(&id),
-                Output::Refused { room, reason } => {
+                Output::ReadRefused { room, reason } => {
                     self.events.push(ClusterEvent::ReadRefused { room, reason });
+                }
+                Output::AppendRefused { room, reason } => {
+                    self.events.push(ClusterEvent::AppendRefused { room, reason });
                 }
                 Output::Resubscribe(room) => self.resubscribe.push(room),
             }

@@ -152,7 +152,9 @@ impl Model {
                 });
                 seen.from.entry((other.as_u64(), target)).or_default().reported += missed;
             }
-            ClusterEvent::ReadRefused { .. } => panic!("nothing is kept"),
+            ClusterEvent::AppendRefused { .. } | ClusterEvent::ReadRefused { .. } => {
+                panic!("nothing is kept")
+            }
             ClusterEvent::PublishRefused { reason } => panic!("{node}: {reason}"),
         }
     }

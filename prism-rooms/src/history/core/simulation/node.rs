@@ -21,7 +21,7 @@ use crate::{
         history::Reply,
     },
     history::{
-        append_limit::AppendLimit, core::HistoryCore, error::AppendError, position::Position,
+        appends::Appends, core::HistoryCore, error::AppendError, position::Position,
         record::Published, task::active::Active,
     },
 };
@@ -64,9 +64,8 @@ impl Node {
         room: &str,
         record: Bytes,
     ) -> Receiver<Result<Position, AppendError>> {
-        let (answer_to, answer) = async_channel::bounded(1);
-        let permit = AppendLimit::new().admit(record.len()).expect("it is short");
-        self.active.core.handle_append(room, record, permit, answer_to);
+        let (pending, answer) = Appends::new().begin(record.len()).expect("it is short");
+        self.active.core.handle_append(room, record, pending);
         answer
     }
 
