@@ -171,10 +171,19 @@ impl Cluster {
 
     /// Leaves the cluster: publishes what waits to be published, says goodbye, and waits until that is done, for a second
     /// at most. The other nodes then know at once that this one has gone; otherwise they would have to wait for 7 s of
-    /// silence. The rooms go on locally, but members of rooms with a [`History`](crate::History) are closed with 1012 or
-    /// [told](crate::History::on_broken), so that they go to another node.
+    /// silence.
     ///
     /// Call this when a server has shut down. If the future is dropped, the node leaves all the same.
+    ///
+    /// # Open connections
+    /// Connections that are still open stay so, and their rooms go on locally: members receive what is sent to them on this
+    /// node, other nodes [miss](crate::Elsewhere::Missed) it, and presence shows the people of this node. Members of rooms
+    /// with a [`History`](crate::History) are closed with 1012 instead, because they can receive nothing more here. They come
+    /// back to another node, which sends them what they have missed.
+    ///
+    /// [`History::append`](crate::History::append) fails from now on. What is being appended is kept if the backplane
+    /// confirms it in time. Otherwise it ends with [`AppendError::Unknown`](crate::AppendError::Unknown), or with
+    /// [`Unavailable`](crate::AppendError::Unavailable) if it was not given to the backplane.
     pub async fn leave(&self) {
         self.shared.leave();
         let _ = Deferring::new(self.left.recv()).await; // fails when the task has ended, and not before

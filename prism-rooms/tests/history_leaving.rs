@@ -1,10 +1,14 @@
 //! What a history does when its node leaves the cluster.
 
 use futures_lite::future::poll_once;
-use prism_driver::{CloseCode, Options};
-use prism_rooms::{AppendError, HistoryJoinError};
+use prism_driver::{CloseCode, Disconnect, Options, Runtime};
+use prism_rooms::{
+    AppendError, Backplane, Cluster, ClusterEvent, Command, History, HistoryJoinError, Keep,
+    Position, Session, SessionFuture,
+};
+use prism_test::Sim;
 
-use crate::history_world::{Node, World};
+use crate::history_world::{Node, SECOND, World};
 
 #[test]
 fn members_of_a_node_that_leaves_go_to_another() {
@@ -20,15 +24,43 @@ fn members_of_a_node_that_leaves_go_to_another() {
 }
 
 #[test]
-fn members_of_a_node_that_leaves_are_told_if_the_application_says_how() {
-    let world = World::with_options(1, 100, &Options::default(), |history| {
-        history.on_broken(|room, position| format!("{position} {room} is broken"))
+fn members_of_a_node_that_leaves_are_not_told_that_something_is_lost() {
+    let world = World::with_options(2, 100, &Options::default(), |history| {
+        history.on_broken(|_, _| "something is lost")
     });
     world.sim.run(async {
-        let (mut client, ..) = world.join(0, "tea", None).await;
+        let (client, ..) = world.join(0, "tea", None).await;
         world.nodes[0].cluster.leave().await;
-        client.position = None;
-        assert_eq!(client.next().await, "tea is broken");
+        assert_eq!(client.close_code().await, CloseCode::SERVICE_RESTART);
+        let (_, told, repeated) = world.join(1, "tea", client.position.as_ref()).await;
+        assert_eq!((&*told, repeated.len()), ("whole 0", 0));
+    });
+}
+
+#[test]
+fn a_member_that_has_fallen_behind_goes_to_another_node_and_misses_nothing() {
+    let options = Options::default().high_water_mark(4 << 10);
+    let world = World::with_options(2, 1000, &options, |history| history);
+    world.sim.run(async {
+        let (mut client, ..) = world.join(0, "tea", None).await;
+        for _ in 0..500 {
+            world.append(0, &"x".repeat(10_000)).await; // the client does not read
+        }
+        world.nodes[0].cluster.leave().await;
+        let mut received = 0;
+        let code = loop {
+            match client.socket.recv().await {
+                Ok(message) => drop(client.take(message.as_text().unwrap())),
+                Err(Disconnect::Peer { code, .. }) => break code,
+                Err(other) => panic!("{other:?}"),
+            }
+            received += 1;
+        };
+        assert_eq!(code, CloseCode::SERVICE_RESTART);
+        let (_, told, repeated) = world.join(1, "tea", client.position.as_ref()).await;
+        assert_eq!(told, format!("whole {}", repeated.len()));
+        assert_eq!(received + repeated.len(), 500);
+        assert!(received < 500, "it has fallen behind");
     });
 }
 
@@ -53,5 +85,73 @@ fn who_waits_learns_that_the_node_has_left() {
         let joined = history.join(&connection, "tea", None).await;
         assert_eq!(joined, Err(HistoryJoinError::Unavailable));
         assert!(history.rooms().is_empty("tea"));
+    });
+}
+
+/// Connects a node to itself, keeps what it appends, and takes a moment for each command.
+struct Slow(Sim);
+
+impl Backplane for Slow {
+    fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
+        Box::pin(async move {
+            session.connected();
+            let mut offset = 0;
+            loop {
+                for command in session.next().await {
+                    self.0.sleep(SECOND / 10).await;
+                    match command {
+                        Command::Subscribe { ticket, .. } => session.done(ticket),
+                        Command::Publish { payload, ticket, .. } => {
+                            session.received(payload);
+                            session.done(ticket);
+                        }
+                        Command::Append(append) => {
+                            offset += 1;
+                            let position = Position::new("a", offset).unwrap();
+                            session.appended(append.ticket, position);
+                        }
+                        command => panic!("{command:?}"),
+                    }
+                }
+            }
+        })
+    }
+
+    fn keeps_history(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_being_appended_is_confirmed_if_there_is_time() {
+    let sim = Sim::new();
+    let cluster = Cluster::new(sim.clone(), Slow(sim.clone()));
+    let keep = Keep::new(1, SECOND);
+    let history = History::on(&cluster, keep, |_, _| "message").unwrap();
+    sim.run(async {
+        let events = cluster.events();
+        while events.recv().await != Some(ClusterEvent::Connected) {}
+        // Of those that are appended before the node leaves, the backplane confirms some in time.
+        let mut appends: Vec<_> = (0..30).map(|_| Box::pin(history.append("tea", "x"))).collect();
+        for append in &mut appends {
+            assert!(poll_once(append).await.is_none());
+        }
+        let began = sim.now();
+        let mut leaving = Box::pin(cluster.leave());
+        assert!(poll_once(&mut leaving).await.is_none());
+        sim.settle().await;
+        assert_eq!(history.append("tea", "late").await, Err(AppendError::Unavailable), "at once");
+        leaving.await;
+        assert!(sim.now() - began <= SECOND + SECOND / 10);
+        let mut answers = Vec::new();
+        for append in appends {
+            answers.push(append.await.map(|position| position.offset()));
+        }
+        let kept = answers.iter().take_while(|answer| answer.is_ok()).count();
+        assert!((5..15).contains(&kept), "{answers:?}");
+        assert_eq!(answers[..kept], (1..=kept as u64).map(Ok).collect::<Vec<_>>());
+        assert!(answers[kept..].iter().all(|answer| *answer == Err(AppendError::Unknown)));
+        let counts = cluster.counts();
+        assert_eq!((counts.kept, counts.unconfirmed), (kept as u64, 30 - kept as u64));
     });
 }

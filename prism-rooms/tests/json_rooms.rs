@@ -329,7 +329,7 @@ async fn fill_outbox(server: &TestServer<Doorkeeper>) {
 }
 
 /// Reads until the server closes the connection. Returns the code.
-async fn close_code(client: &TestClient) -> u16 {
+pub(crate) async fn close_code(client: &TestClient) -> u16 {
     loop {
         match soon(client.0.recv()).await {
             Ok(_) => {}

@@ -14,6 +14,7 @@ use crate::json_rooms::{Doorkeeper, TestClient, TestServer, ok, serve};
 pub(crate) struct Node {
     pub(crate) server: TestServer<Doorkeeper>,
     pub(crate) backplane: MemoryBackplane,
+    pub(crate) cluster: Cluster,
 }
 
 impl Node {
@@ -32,7 +33,7 @@ impl Node {
         let presence = Presence::on(&cluster, "members");
         let handler = JsonRooms::with_history(&cluster, keep, presence, Doorkeeper);
         let handler = Arc::new(set_up(handler.expect("the broker keeps messages")));
-        Self { server: TestServer { handler, rooms: cluster.rooms() }, backplane }
+        Self { server: TestServer { handler, rooms: cluster.rooms() }, backplane, cluster }
     }
 
     pub(crate) async fn connect(&self, name: &str) -> TestClient {

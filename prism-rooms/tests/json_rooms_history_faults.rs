@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    json_rooms::error,
+    json_rooms::{close_code, error, ok},
     json_rooms_history::{Node, join, not_recovered, position, recovered, say},
 };
 
@@ -221,4 +221,31 @@ async fn a_client_that_was_refused_may_come_back_at_once() {
     assert_eq!(ben.recv().await["type"], "missed");
     say(&ben, "tea", "hello").await;
     assert_eq!(ada.recv().await["data"], "hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_a_node_that_leaves_go_to_another_and_rooms_that_are_not_kept_go_on() {
+    let broker = MemoryBroker::new();
+    let new_node = || Node::with(&broker, 100, |handler| handler.kept_rooms(|room| room == "tea"));
+    let (here, there) = (new_node(), new_node());
+    let (ada, ben) = (here.connect("ada").await, there.connect("ben").await);
+    join(&ada, "tea", None).await;
+    join(&ben, "tea", None).await;
+    let last = say(&ben, "tea", "one").await;
+    assert_eq!(position(&ada.recv().await), last);
+    let [eve, fay] = [here.connect("eve").await, here.connect("fay").await];
+    eve.join("cursors").await;
+    fay.join("cursors").await;
+
+    here.cluster.leave().await;
+    assert_eq!(close_code(&ada).await, 1012);
+    let two = say(&ben, "tea", "two").await;
+    let (messages, answer) = join(&there.connect("ada").await, "tea", Some(&last)).await;
+    assert_eq!((&messages[0]["data"], answer), (&json!("two"), recovered(&two)));
+
+    let sent = json!({ "type": "send", "id": 2, "room": "cursors", "data": 1, "echo": false });
+    assert_eq!(eve.ask(sent).await, ok(2));
+    assert_eq!(fay.recv().await["data"], 1);
+    assert_eq!(join(&eve, "tea", None).await.1, error(1, "tea", "unavailable", UNREADABLE));
+    fay.has_received_nothing().await;
 }

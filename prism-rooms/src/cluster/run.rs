@@ -155,6 +155,7 @@ impl<R: Runtime> ClusterTask<R> {
         }
         if changes.leaves {
             self.core.handle_leave(&mut self.shared.outbox.lock(), now);
+            self.history.handle_leave();
         }
         let inputs = session.map(Session::take_inputs).unwrap_or_default();
         if inputs.is_connected {
@@ -184,9 +185,10 @@ impl<R: Runtime> ClusterTask<R> {
         self.publish_presence(now);
         self.history.advance(&mut self.core, now);
         if let Some(session) = session {
+            // First what is to be kept: once the goodbye is published, the node has left, and waits for no answer.
+            session.add_commands(iter::from_fn(|| self.history.poll_command()));
             let next_to_publish = || self.shared.outbox.lock().next_to_publish(now);
             session.add_commands(iter::from_fn(|| self.core.poll_command(next_to_publish)));
-            session.add_commands(iter::from_fn(|| self.history.poll_command()));
         }
         while let Some(event) = self.core.poll_event() {
             self.shared.report(&event);

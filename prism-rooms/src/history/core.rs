@@ -51,6 +51,8 @@ pub(crate) struct HistoryCore {
     keep: Keep,
     epochs: Epochs,
     is_connected: bool,
+    /// Whether the node leaves the cluster: nobody would confirm what is appended now.
+    is_leaving: bool,
     rooms: HashMap<Arc<str>, Room>,
     /// The rooms that the session has not subscribed to.
     inactive: BTreeSet<Arc<str>>,
@@ -90,6 +92,7 @@ impl HistoryCore {
             keep,
             epochs: Epochs::new(seed),
             is_connected: false,
+            is_leaving: false,
             rooms: HashMap::new(),
             inactive: BTreeSet::new(),
             appends: VecDeque::new(),
@@ -116,7 +119,7 @@ impl HistoryCore {
 
     /// Handles that a record is to be kept. The answer is its position.
     pub(crate) fn handle_append(&mut self, room: &str, record: Bytes, pending: PendingAppend) {
-        if !self.is_connected {
+        if !self.is_connected || self.is_leaving {
             return pending.answer(Err(AppendError::Unavailable));
         }
         let name: Arc<str> = room.into();
@@ -135,6 +138,11 @@ impl HistoryCore {
     pub(crate) fn handle_vacant(&mut self, room: &str) {
         self.rooms.remove(room);
         self.inactive.remove(room);
+    }
+
+    /// Handles that the node is about to leave the cluster.
+    pub(crate) const fn handle_leave(&mut self) {
+        self.is_leaving = true;
     }
 
     // ---- what happens to the session
@@ -267,9 +275,9 @@ impl HistoryCore {
         self.rooms.contains_key(room)
     }
 
-    /// Returns the rooms, and how far their members have got.
-    pub(crate) fn cursors(&self) -> impl Iterator<Item = (Arc<str>, Position)> {
-        self.rooms.iter().filter_map(|(name, room)| Some((name.clone(), room.cursor()?.clone())))
+    /// Returns the rooms, until they are said to be [vacant](Self::handle_vacant).
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rooms.keys()
     }
 
     // ---- helpers

@@ -30,13 +30,13 @@ pub enum AppendError {
         /// Its size in bytes.
         size: usize,
     },
-    /// The backplane cannot be reached, the node has left, or more than 1,024 messages, or 4 MiB, wait to be kept.
+    /// The backplane cannot be reached, the node has left or is leaving, or more than 1,024 messages, or 4 MiB, wait to be kept.
     /// Nobody receives the message.
     Unavailable,
     /// The backplane has refused the message. Nobody receives it.
     Refused(String),
-    /// The connection to the backplane was lost before it confirmed the message: it may be kept or not. To append it
-    /// again may make two of it.
+    /// The connection to the backplane was lost, or the node has left, before the backplane confirmed the message: it may be
+    /// kept or not. To append it again may make two of it.
     Unknown,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for AppendError {
             Self::Unavailable => f.write_str("the backplane cannot be reached, or is too slow"),
             Self::Refused(why) => write!(f, "the backplane refuses the message: {why}"),
             Self::Unknown => {
-                f.write_str("the connection to the backplane was lost; the message may be kept")
+                f.write_str("the backplane has not confirmed the message, which may be kept")
             }
         }
     }

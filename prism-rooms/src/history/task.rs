@@ -78,6 +78,12 @@ impl HistoryTask {
         }
     }
 
+    pub(crate) const fn handle_leave(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.core.handle_leave();
+        }
+    }
+
     pub(crate) fn handle_connected(&mut self) {
         self.is_connected = true;
         if let Some(active) = &mut self.active {
@@ -142,8 +148,8 @@ impl HistoryTask {
         self.active.as_mut().map(|active| mem::take(&mut active.events)).unwrap_or_default()
     }
 
-    /// Ends when the task does: all that wait learn that the node has left, and members that they miss what follows. The
-    /// caller holds wake-ups.
+    /// Ends when the task does: all that wait learn that the node has left, and members are closed. The caller holds
+    /// wake-ups.
     pub(crate) fn end(&mut self) {
         self.hub.close();
         if let Some(active) = self.active.take() {

@@ -1,7 +1,7 @@
 //! [`Active`]: the connections of a history. It does for them what the core decides, and tells the core what they do.
 
 use std::{
-    collections::{BTreeMap, HashMap, btree_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -103,23 +103,15 @@ impl<M: Members> Active<M> {
         }
     }
 
-    /// Handles that the node has left the cluster: members are told that they miss what follows.
+    /// Handles that the node has left the cluster: its members miss what follows, so they have to go to another node.
     pub(crate) fn end(mut self) {
         self.core.handle_session_ended();
-        let cursors: HashMap<_, _> = self.core.cursors().collect();
-        for (room, position) in &cursors {
-            self.members.warn(room, self.core.joining(room), position);
-        }
         for ((room, _), Pending { connection, number, caller }) in self.pending {
-            if number.is_none() {
-                continue; // it is a member like the others
-            }
-            if number == caller {
-                self.members.leave(&connection, &room);
-            } else if let Some(position) = cursors.get(&room) {
-                self.members.warn_one(&room, &connection, position);
+            if number.is_some() && number == caller {
+                self.members.leave(&connection, &room); // its caller is told
             }
         }
+        self.core.rooms().for_each(|room| self.members.close(room));
     }
 
     // ---- requests

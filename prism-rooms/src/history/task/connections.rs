@@ -19,6 +19,8 @@ use crate::{
 
 /// Why members are closed that may have missed something.
 const LOST: &str = "messages were lost";
+/// Why members are closed whose node has left.
+const LEFT: &str = "the node has left the cluster";
 
 pub(super) struct Connections {
     pub(super) hub: Arc<Hub>,
@@ -77,12 +79,11 @@ impl Members for Connections {
     }
 
     fn warn(&self, room: &Arc<str>, except: Vec<u128>, position: &Position) {
-        let Some(membership) = self.membership.upgrade() else { return };
         let action = match self.hub.notice(room, position) {
             Some(message) => OwnedAction::Send { message, or_close: true },
             None => OwnedAction::close(CloseCode::SERVICE_RESTART, LOST),
         };
-        deliver(&membership, Incoming { rooms: Some(vec![room.clone()]), except, action });
+        self.act(room, except, action);
     }
 
     fn warn_one(&self, room: &str, member: &Connection, position: &Position) {
@@ -95,6 +96,10 @@ impl Members for Connections {
         member.close(code, reason);
     }
 
+    fn close(&self, room: &Arc<str>) {
+        self.act(room, Vec::new(), OwnedAction::close(CloseCode::SERVICE_RESTART, LEFT));
+    }
+
     fn catch_up(&self, room: &Arc<str>, member: &Connection) -> (JoinId, Sender<JoinStep>) {
         let (hub, membership) = (self.hub.clone(), self.membership.clone());
         let (joining, answer_to) = Joining::new(hub, membership, member, room.clone());
@@ -103,5 +108,13 @@ impl Members for Connections {
             let _ = joining.run().await; // if it leaves, nobody waits for that
         }));
         (id, answer_to)
+    }
+}
+
+impl Connections {
+    fn act(&self, room: &Arc<str>, except: Vec<u128>, action: OwnedAction) {
+        if let Some(membership) = self.membership.upgrade() {
+            deliver(&membership, Incoming { rooms: Some(vec![room.clone()]), except, action });
+        }
     }
 }

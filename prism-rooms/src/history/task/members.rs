@@ -41,6 +41,9 @@ pub(crate) trait Members {
 
     fn warn_one(&self, room: &str, member: &Self::Member, position: &Position);
 
+    /// Closes the members of a room, because they cannot receive anything more here.
+    fn close(&self, room: &Arc<str>);
+
     /// Begins to send a member that has fallen behind what it has missed. Returns the request, and where its steps go.
     fn catch_up(&self, room: &Arc<str>, member: &Self::Member) -> (JoinId, Sender<JoinStep>);
 }

@@ -250,6 +250,10 @@ impl Members for Connections {
         self.happens.borrow_mut().push(Happens::Warned { connection, room, position });
     }
 
+    fn close(&self, room: &Arc<str>) {
+        self.members_of(room).into_iter().for_each(|member| self.end(member));
+    }
+
     fn catch_up(&self, room: &Arc<str>, member: &u128) -> (JoinId, Sender<JoinStep>) {
         self.start(room, *member, true)
     }
