@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use prism_rooms_redis::Redis;
 use prism_tests::redis_server::RedisServer;
 
 use crate::{
@@ -56,23 +57,35 @@ pub(crate) async fn a_user_needs_four_commands_and_the_channels_of_its_prefix<N:
     }
 }
 
-pub(crate) async fn the_configuration_in_the_guide_works<N: Net>(program: PathBuf) {
+/// Returns the guide's configurations as arguments of a server, with spaces in between: a line `name value` is `--name
+/// value`. The first one is for any server, the second one for TLS.
+pub(crate) fn guide() -> Vec<String> {
     let guide = include_str!("../../prism-rooms-redis/docs/redis.md");
-    let (_, block) = guide.split_once("```text\n").expect("a block");
-    let (configuration, _) = block.split_once("```").expect("its end");
-    // A line `name value` is `--name value` on the command line. Nothing is saved anyway.
-    let configuration = configuration.replace("save \"\"\n", "").replace("10.0.0.5", "127.0.0.1");
-    let configuration = format!("\n{}", configuration.trim()).replace('\n', "\n--");
-    let arguments: Vec<&str> = configuration.split_whitespace().collect();
-    let redis = RedisServer::start(program, &arguments);
-    let backplane = || redis_at::<N>(&redis.url("shop:secret@")).prefix("shop");
+    let blocks = guide.split("```text\n").skip(1);
+    blocks
+        .map(|block| {
+            let (lines, _) = block.split_once("```").expect("its end");
+            // Nothing is saved anyway.
+            let lines = lines.replace("save \"\"\n", "").replace("10.0.0.5", "127.0.0.1");
+            format!("--{}", lines.trim().replace('\n', " --"))
+        })
+        .collect()
+}
+
+pub(crate) async fn the_configuration_in_the_guide_works<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &guide()[0].split(' ').collect::<Vec<_>>());
+    talk_and_remember(|| redis_at::<N>(&redis.url("shop:secret@")).prefix("shop")).await;
+    let reason = Node::on::<N>(&redis).await.connect_failed().await;
+    assert!(reason.contains("Redis refused HELLO: NOAUTH"), "{reason}");
+}
+
+/// Checks that the members of two nodes talk, and that messages are kept.
+pub(crate) async fn talk_and_remember<N: Net>(backplane: impl Fn() -> Redis<N>) {
     let (here, there) = (Node::start::<N>(backplane()).await, Node::start::<N>(backplane()).await);
     here.meet::<N>().await;
     let (ben, eve) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
     ben.send("hello").await.expect("an open connection");
     assert_eq!(next(&eve).await, "hello");
-    let reason = Node::on::<N>(&redis).await.connect_failed().await;
-    assert!(reason.contains("Redis refused HELLO: NOAUTH"), "{reason}");
 
     let node = history::Node::start_on::<N>(backplane(), 10).await;
     let at = node.append("kept").await;

@@ -97,6 +97,6 @@ scenarios! {
 }
 
 // The Valkey that `.ci/install` installs has no TLS.
-scenarios! { @on tokio_tls tokio Redis tls: messages_are_encrypted; failovers: sentinels_and_servers_use_tls; }
-scenarios! { @on smol_tls smol Redis tls: messages_are_encrypted; failovers: sentinels_and_servers_use_tls; }
-scenarios! { @on async_std_tls async_std Redis tls: messages_are_encrypted; failovers: sentinels_and_servers_use_tls; }
+scenarios! { @on tokio_tls tokio Redis tls: messages_are_encrypted the_configuration_in_the_guide_works; failovers: sentinels_and_servers_use_tls; }
+scenarios! { @on smol_tls smol Redis tls: messages_are_encrypted the_configuration_in_the_guide_works; failovers: sentinels_and_servers_use_tls; }
+scenarios! { @on async_std_tls async_std Redis tls: messages_are_encrypted the_configuration_in_the_guide_works; failovers: sentinels_and_servers_use_tls; }
