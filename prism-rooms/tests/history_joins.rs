@@ -13,27 +13,18 @@ fn a_join_that_is_dropped_or_left_adds_nothing() {
         let (socket, connection) = world.connect_elsewhere().await;
         let Node { history, backplane, .. } = &world.nodes[0];
         let rooms = history.rooms();
-        world.sim.settle().await;
-        backplane.stall(); // so that joining takes a while
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
-        assert!(poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
+        let joining = world.begin_stalled_join(&connection, None).await;
         assert!(rooms.contains("tea", connection.id()));
         drop(joining);
         world.sim.settle().await;
         assert!(!rooms.contains("tea", connection.id()));
 
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
-        assert!(poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
+        let joining = world.begin_stalled_join(&connection, None).await;
         assert!(rooms.leave(connection.id(), "tea"));
         backplane.resume();
         assert_eq!(joining.await, Err(HistoryJoinError::Left));
 
-        backplane.stall();
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
-        assert!(poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
+        let joining = world.begin_stalled_join(&connection, None).await;
         drop(socket);
         assert_eq!(joining.await, Err(HistoryJoinError::Join(JoinError::Ended)), "at once");
         backplane.resume();
@@ -53,14 +44,9 @@ fn a_member_that_leaves_and_joins_again_receives_nothing_twice() {
         for message in ["one", "two", "three"] {
             world.append(0, message).await;
         }
-        backplane.stall(); // so that joining takes a while
-        let mut first = Box::pin(history.join(&connection, "tea", Some(start.clone())));
-        assert!(poll_once(&mut first).await.is_none());
-        world.sim.settle().await;
+        let mut first = world.begin_stalled_join(&connection, Some(start.clone())).await;
         assert!(history.rooms().leave(connection.id(), "tea"));
-        let mut second = Box::pin(history.join(&connection, "tea", Some(start)));
-        assert!(poll_once(&mut second).await.is_none());
-        world.sim.settle().await;
+        let second = world.begin_join(&connection, Some(start)).await;
         backplane.resume();
         assert_eq!(poll_once(&mut first).await, Some(Err(HistoryJoinError::Left)));
         let joined = second.await;
@@ -81,13 +67,8 @@ fn a_join_that_is_given_up_removes_no_member_that_has_joined_otherwise() {
     let world = World::new(1, 100);
     world.sim.run(async {
         let (_socket, connection) = world.connect_elsewhere().await;
-        let Node { history, backplane, .. } = &world.nodes[0];
-        let rooms = history.rooms();
-        world.sim.settle().await;
-        backplane.stall(); // so that joining takes a while
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
-        assert!(poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
+        let rooms = world.nodes[0].history.rooms();
+        let joining = world.begin_stalled_join(&connection, None).await;
         assert!(rooms.leave(connection.id(), "tea"));
         world.sim.settle().await; // the room has no members
         assert_eq!(rooms.join(&connection, "tea"), Ok(true));
@@ -109,9 +90,7 @@ fn a_client_that_has_left_is_sent_no_more_pages() {
         for _ in 0..1000 {
             world.append(0, &"x".repeat(1000)).await;
         }
-        let mut joining = Box::pin(history.join(&connection, "tea", Some(start)));
-        assert!(poll_once(&mut joining).await.is_none());
-        world.sim.settle().await;
+        let mut joining = world.begin_join(&connection, Some(start)).await;
         assert!(poll_once(&mut joining).await.is_none(), "the client has not read");
         assert!(history.rooms().leave(connection.id(), "tea"));
         let left = async {

@@ -69,12 +69,10 @@ fn who_waits_learns_that_the_node_has_left() {
     let world = World::new(1, 100);
     world.sim.run(async {
         let (_socket, connection) = world.connect_elsewhere().await;
-        let Node { history, backplane, cluster, .. } = &world.nodes[0];
+        let Node { history, cluster, .. } = &world.nodes[0];
         world.append(0, "kept").await;
-        backplane.stall();
-        let mut joining = Box::pin(history.join(&connection, "tea", None));
+        let joining = world.begin_stalled_join(&connection, None).await;
         let mut given = Box::pin(history.append("tea", "given"));
-        assert!(poll_once(&mut joining).await.is_none());
         assert!(poll_once(&mut given).await.is_none());
         world.sim.settle().await;
         cluster.leave().await;

@@ -1,11 +1,14 @@
 //! [`World`]: nodes with histories, and clients that know their positions.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
+use futures_lite::future::poll_once;
 use prism_driver::{
     CloseCode, Connection, Disconnect, Handler, Message, Options, OwnedMessage, Socket,
 };
-use prism_rooms::{Cluster, History, Joined, Keep, MemoryBackplane, MemoryBroker, Position};
+use prism_rooms::{
+    Cluster, History, HistoryJoinError, Joined, Keep, MemoryBackplane, MemoryBroker, Position,
+};
 use prism_test::Sim;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -46,6 +49,9 @@ impl Handler for Repeats {
         }
     }
 }
+
+/// A connection that has begun to join a room.
+pub(crate) type Joining<'a> = Pin<Box<dyn Future<Output = Result<Joined, HistoryJoinError>> + 'a>>;
 
 /// A client that knows its position.
 pub(crate) struct Client {
@@ -122,6 +128,30 @@ impl World {
         self.sim.start_server("other.example", |server| server.websocket("/", HandOver(sent)));
         let socket = self.sim.client("ws://other.example/").connect().await.unwrap();
         (socket, connections.recv().await.unwrap())
+    }
+
+    /// Lets a connection begin to join the room `tea` of the first node, whose backplane stalls.
+    pub(crate) async fn begin_stalled_join<'a>(
+        &'a self,
+        connection: &'a Connection,
+        after: Option<Position>,
+    ) -> Joining<'a> {
+        self.sim.settle().await;
+        self.nodes[0].backplane.stall();
+        self.begin_join(connection, after).await
+    }
+
+    /// Lets a connection begin to join the room `tea` of the first node, and returns when that waits for something.
+    pub(crate) async fn begin_join<'a>(
+        &'a self,
+        connection: &'a Connection,
+        after: Option<Position>,
+    ) -> Joining<'a> {
+        let mut joining: Joining<'a> =
+            Box::pin(self.nodes[0].history.join(connection, "tea", after));
+        assert!(poll_once(&mut joining).await.is_none(), "it waits");
+        self.sim.settle().await;
+        joining
     }
 
     pub(crate) async fn append(&self, node: usize, message: &str) -> Position {
