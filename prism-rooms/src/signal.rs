@@ -57,40 +57,19 @@ impl Signals {
 
 #[cfg(all(test, not(prism_loom)))]
 mod tests {
-    use std::{
-        pin::Pin,
-        sync::{Arc, Mutex},
-        task::{Context, Wake, Waker},
-    };
-
     use prism_driver::Deferring;
+    use prism_test::DroppedWhenWoken;
 
     use super::Signal;
-
-    type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-    /// A task that is dropped, with what it waits for, when it is woken: as by an executor that has ended.
-    struct DroppedWhenWoken(Mutex<Option<Waiting>>);
-
-    impl Wake for DroppedWhenWoken {
-        fn wake(self: Arc<Self>) {
-            let waiting = self.0.lock().unwrap().take();
-            drop(waiting);
-        }
-    }
 
     #[test]
     fn the_last_signal_wakes_its_receiver_when_no_lock_is_held() {
         let (signal, receiver) = Signal::new(1);
-        let mut waiting: Waiting = Box::pin(async move {
+        let task = DroppedWhenWoken::waiting_for(async move {
             let _ = Deferring::new(receiver.recv()).await;
         });
-        let task = Arc::new(DroppedWhenWoken(Mutex::new(None)));
-        let waker = Waker::from(task.clone());
-        assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        *task.0.lock().unwrap() = Some(waiting);
         // The waker wants the channel's lock.
         drop(signal);
-        assert!(task.0.lock().unwrap().is_none(), "it was woken");
+        assert!(task.was_woken());
     }
 }

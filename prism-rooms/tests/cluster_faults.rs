@@ -6,11 +6,10 @@ use std::{
     panic::panic_any,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc::channel,
     },
-    task::{Context, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -18,7 +17,7 @@ use std::{
 use prism_rooms::{
     Backplane, Cluster, ClusterEvent, Command, MemoryBroker, Session, SessionFuture,
 };
-use prism_test::Sim;
+use prism_test::{DroppedWhenWoken, Sim};
 
 use crate::cluster::World;
 
@@ -148,17 +147,7 @@ fn a_message_that_the_backplane_refuses_is_reported_and_no_other() {
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A task that is dropped, with what it waits for, when it is woken: as by an executor that has ended.
-struct DroppedWhenWoken(Mutex<Option<Waiting>>);
-
-impl Wake for DroppedWhenWoken {
-    fn wake(self: Arc<Self>) {
-        let waiting = self.0.lock().unwrap().take();
-        drop(waiting);
-    }
-}
-
-/// Lets such a task wait for something of a node that cannot reach the backplane, and then ends the node.
+/// Lets a task that is dropped when it is woken wait for something of a node that cannot reach the backplane, and then ends the node.
 #[track_caller]
 fn end_while_waiting(
     wait: impl FnOnce(&World) -> Waiting + Send + 'static,
@@ -172,14 +161,10 @@ fn end_while_waiting(
         let rooms = &world.nodes[0].rooms;
         let connection = rooms.one(rooms.members("milk")[0]).unwrap();
         rooms.join(&connection, "tea").unwrap();
-        let mut waiting = wait(&world);
-        let task = Arc::new(DroppedWhenWoken(Mutex::new(None)));
-        let waker = Waker::from(task.clone());
-        assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        *task.0.lock().unwrap() = Some(waiting);
+        let task = DroppedWhenWoken::waiting_for(wait(&world));
         world.sim.run(world.sim.settle()); // the node's task has seen the question
         end(&world);
-        let _ = done.send(task.0.lock().unwrap().is_none());
+        let _ = done.send(task.was_woken());
         drop(member);
     });
     assert!(outcome.recv_timeout(TIMEOUT).expect("it hangs or has panicked"), "nobody was woken");

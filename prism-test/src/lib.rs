@@ -163,6 +163,7 @@
 //! does so: one processor runs some 20,000 seeds in a second, each with a server, a client, ten messages and one fault. It
 //! prints the seed of a run that fails, which repeats it.
 
+mod dropped_when_woken;
 #[cfg(feature = "hyper")]
 mod http;
 mod peer;
@@ -170,6 +171,8 @@ mod pipe;
 mod recorder;
 mod sim;
 
+#[doc(hidden)] // for the tests of prism-driver and prism-rooms
+pub use crate::dropped_when_woken::DroppedWhenWoken;
 #[cfg(feature = "hyper")]
 pub use crate::http::serve_http;
 pub use crate::{

@@ -137,29 +137,16 @@ impl Wake for DeferredWaker {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::{Arc, Mutex},
+        sync::Arc,
         task::{Context, Poll, Wake, Waker},
     };
 
-    use super::{Listening, Notice};
+    use prism_test::DroppedWhenWoken;
 
-    /// A task that drops its future when it is woken, as if its executor were gone.
-    struct DroppedOnWake(Mutex<Option<Listening>>);
+    use super::Notice;
 
-    impl Wake for DroppedOnWake {
-        fn wake(self: Arc<Self>) {
-            drop(self.0.lock().unwrap().take());
-        }
-    }
-
-    /// Returns a task that waits for the notice, and is dropped when it is woken.
-    fn waiting(notice: &Notice) -> Arc<DroppedOnWake> {
-        let task = Arc::new(DroppedOnWake(Mutex::new(None)));
-        let mut listening = notice.listen();
-        let waker = Waker::from(task.clone());
-        assert!(listening.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        *task.0.lock().unwrap() = Some(listening);
-        task
+    fn waiting(notice: &Notice) -> Arc<DroppedWhenWoken> {
+        DroppedWhenWoken::waiting_for(notice.listen())
     }
 
     #[test]
@@ -167,7 +154,7 @@ mod tests {
         let notice = Notice::new();
         let tasks = [waiting(&notice), waiting(&notice)];
         notice.notify(usize::MAX);
-        assert!(tasks.iter().all(|task| task.0.lock().unwrap().is_none()));
+        assert!(tasks.iter().all(|task| task.was_woken()));
     }
 
     #[test]
@@ -179,7 +166,7 @@ mod tests {
         let second = waiting(&notice);
         notice.notify(1);
         drop(first);
-        assert!(second.0.lock().unwrap().is_none(), "it was notified in place of the first");
+        assert!(second.was_woken(), "it was notified in place of the first");
     }
 
     /// Panics when it is woken, and when its last handle is dropped.
@@ -199,7 +186,7 @@ mod tests {
         assert!(panics.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         let other = waiting(&notice);
         notice.notify(usize::MAX);
-        assert!(other.0.lock().unwrap().is_none());
+        assert!(other.was_woken());
         assert_eq!(panics.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(()));
     }
 
@@ -213,7 +200,7 @@ mod tests {
             assert!(listening.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         }
         notice.notify(1);
-        assert!(first.0.lock().unwrap().is_some() && last.0.lock().unwrap().is_none());
+        assert!(!first.was_woken() && last.was_woken());
         // One handle is ours; the task's own notice holds the other.
         assert_eq!(Arc::strong_count(&first), 2);
     }
