@@ -29,20 +29,24 @@ impl Handler for Chat {
 struct Switches {
     /// No `PING` is answered.
     withholds_pongs: Arc<AtomicBool>,
-    /// What is published in rooms is lost.
+    /// What is published in the room is lost.
     loses_messages: Arc<AtomicBool>,
     /// What was said to the server about the room.
     subscriptions: Arc<Mutex<Vec<String>>>,
 }
 
 impl Switches {
-    fn strange(&self, line: &str) -> Option<String> {
-        if line.starts_with("SUB prism.r:tea") || line.starts_with("UNSUB") {
-            self.subscriptions.lock().unwrap().push(line.to_owned());
-        }
-        let is_lost = line == "PING" && self.withholds_pongs.load(Relaxed)
-            || line.starts_with("PUB prism.r:") && self.loses_messages.load(Relaxed);
-        is_lost.then(String::new)
+    fn strange(&self, words: &[&str]) -> Option<Vec<u8>> {
+        let is_lost = match *words {
+            ["SUB", "prism.r:tea", _] | ["UNSUB", _] => {
+                self.subscriptions.lock().unwrap().push(words.join(" "));
+                false
+            }
+            ["PING"] => self.withholds_pongs.load(Relaxed),
+            ["PUB", "prism.r:tea", ..] => self.loses_messages.load(Relaxed),
+            _ => false,
+        };
+        is_lost.then(Vec::new)
     }
 }
 
@@ -50,7 +54,7 @@ impl Switches {
 async fn start(sim: &Sim) -> (Switches, Cluster, Cluster) {
     let switches = Switches::default();
     let strange = switches.clone();
-    Server::start(sim, move |line| strange.strange(line));
+    Server::start(sim, move |words| strange.strange(words));
     let (here, there) = (node(sim), node(sim));
     sim.pass(Duration::from_secs(3)).await;
     let chat = Chat(there.rooms());

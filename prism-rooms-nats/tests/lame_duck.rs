@@ -140,10 +140,10 @@ fn a_node_stays_if_the_next_server_fails() {
             let events = scene.there.events();
             // It logs in, and then does not confirm the subscriptions.
             let has_subscribed = AtomicBool::new(false);
-            server.start_another(address(3), move |line| {
-                let subscribes = line.starts_with("SUB ");
+            server.start_another(address(3), move |words| {
+                let subscribes = words[0] == "SUB";
                 let had = has_subscribed.fetch_or(subscribes, Relaxed);
-                (subscribes || had && line == "PING").then(|| answer.to_owned())
+                (subscribes || had && words == ["PING"]).then(|| answer.into())
             });
             scene.connection.to_client().insert(LAME_DUCK);
             scene.send(&sim, 0..1000).await;

@@ -8,10 +8,10 @@ use std::sync::{
 use prism_rooms::{Cluster, ClusterEvent};
 use prism_test::Sim;
 
-use crate::server::{Server, node, refused};
+use crate::server::{Server, instead_of, node, refused};
 
 /// The least that is enough for a cluster.
-const LEAST: &str = "INFO {\"max_payload\":524288}\r\n";
+const LEAST: &[u8] = b"INFO {\"max_payload\":524288}\r\n";
 
 /// Sends a message of this size to everyone, and returns whether the server has taken it.
 async fn is_taken(sim: &Sim, cluster: &Cluster, size: usize) -> bool {
@@ -28,7 +28,7 @@ async fn is_taken(sim: &Sim, cluster: &Cluster, size: usize) -> bool {
 #[test]
 fn a_message_that_the_server_does_not_take_is_reported_and_the_session_goes_on() {
     let sim = Sim::new();
-    Server::start(&sim, |line| line.is_empty().then(|| LEAST.to_owned()));
+    Server::start(&sim, instead_of("", LEAST));
     let cluster = node(&sim);
     let events = cluster.events();
     sim.run(async {
@@ -51,9 +51,9 @@ fn a_server_may_change_its_limit() {
     let sim = Sim::new();
     let is_raised = Arc::new(AtomicBool::new(false));
     let raised = is_raised.clone();
-    Server::start(&sim, move |line| match line {
-        "" => Some(LEAST.to_owned()),
-        "PING" if raised.load(Relaxed) => Some("INFO {\"max_payload\":-1}\r\nPONG\r\n".to_owned()),
+    Server::start(&sim, move |words| match words {
+        [""] => Some(LEAST.to_vec()),
+        ["PING"] if raised.load(Relaxed) => Some(b"INFO {\"max_payload\":-1}\r\nPONG\r\n".to_vec()),
         _ => None,
     });
     let cluster = node(&sim);
@@ -68,7 +68,7 @@ fn a_server_may_change_its_limit() {
 
 #[test]
 fn a_server_that_takes_short_messages_only_is_refused() {
-    let reason = refused(|_| Some("INFO {\"max_payload\":65536}\r\n".to_owned()));
+    let reason = refused(instead_of("", b"INFO {\"max_payload\":65536}\r\n"));
     let expected = "the server's max_payload is 65536 bytes; expected at least 524288";
     assert!(reason.ends_with(expected), "{reason}");
 }

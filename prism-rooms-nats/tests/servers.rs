@@ -7,7 +7,7 @@ use prism_rooms::{Cluster, ClusterEvent, ClusterEvents};
 use prism_rooms_nats::Nats;
 use prism_test::{Reach, Sim};
 
-use crate::server::{Server, address, connect_failed, node_of};
+use crate::server::{Server, address, connect_failed, instead_of, node_of};
 
 const URLS: &str = "nats://ann:secret@192.0.2.1,192.0.2.2,192.0.2.3";
 
@@ -50,10 +50,10 @@ async fn connected(sim: &Sim, nats: Nats<Sim>) -> (Cluster, ClusterEvents) {
 fn servers_are_tried_until_one_can_be_used() {
     for useful in 1..=3 {
         let sim = Sim::new();
-        let server = Server::start(&sim, move |_| (useful != 1).then(String::new));
-        server.start_another(address(2), move |line| {
-            (useful != 2)
-                .then(|| if line.is_empty() { "SSH-2.0\r\n".to_owned() } else { String::new() })
+        let server = Server::start(&sim, move |_| (useful != 1).then(Vec::new));
+        server.start_another(address(2), move |words| {
+            let reply = if words == [""] { "SSH-2.0\r\n" } else { "" };
+            (useful != 2).then(|| reply.into())
         });
         if useful == 3 {
             server.start_another(address(3), |_| None);
@@ -69,10 +69,9 @@ fn servers_are_tried_until_one_can_be_used() {
 #[test]
 fn what_is_wrong_with_each_server_is_reported() {
     let sim = Sim::new();
-    let server = Server::start(&sim, |line| line.is_empty().then(|| "SSH-2.0\r\n".to_owned()));
-    server.start_another(address(2), |line| {
-        line.starts_with("CONNECT ").then(|| "-ERR 'Authorization Violation'\r\n".to_owned())
-    });
+    let server = Server::start(&sim, instead_of("", b"SSH-2.0\r\n"));
+    let refuses = instead_of("CONNECT", b"-ERR 'Authorization Violation'\r\n");
+    server.start_another(address(2), refuses);
     let cluster = node_of(&sim, URLS);
     let reason = sim.run(connect_failed(&cluster));
     for expected in [
@@ -125,10 +124,10 @@ fn naming(addresses: &str) -> String {
 /// Starts three servers, of which the first names the second, and a backplane that knows only the first.
 fn start_naming(sim: &Sim) -> Nats<Sim> {
     let named = naming("\"192.0.2.1:4222\",\"192.0.2.2:4222\",\"nonsense:\"");
-    let server = Server::start(sim, move |line| line.is_empty().then(|| named.clone()));
+    let server = Server::start(sim, instead_of("", named.as_bytes()));
     for host in [2, 3] {
-        server.start_another(address(host), |line| {
-            assert!(!line.starts_with("CONNECT ") || line.contains(r#""pass":"secret""#), "{line}");
+        server.start_another(address(host), |words| {
+            assert!(words[0] != "CONNECT" || words[1].contains(r#""pass":"secret""#), "{words:?}");
             None
         });
     }

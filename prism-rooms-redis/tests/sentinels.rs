@@ -11,22 +11,20 @@ use std::{
 
 use prism_driver::Runtime;
 use prism_rooms::{Cluster, ClusterEvent};
-use prism_rooms_redis::Redis;
 use prism_test::{Reach, Sim};
 
-use crate::server::{ADDRESS, Server, connect_failed};
+use crate::{
+    protocol::backplane,
+    server::{ADDRESS, Server, address, connect_failed, node_of},
+};
 
 const URL: &str = "redis+sentinel://ann:secret@192.0.2.11,192.0.2.12,192.0.2.13/cache";
 
 /// Where another server listens.
-const OTHER: SocketAddr = address(2, 6379);
-
-const fn address(host: u8, port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, host)), port)
-}
+const OTHER: SocketAddr = address(2);
 
 fn sentinel(number: u8) -> SocketAddr {
-    address(10 + number, 26379)
+    SocketAddr::new(address(10 + number).ip(), 26379)
 }
 
 /// Returns what a Sentinel says.
@@ -44,7 +42,7 @@ fn start_sentinel(sim: &Sim, number: u8, reply: impl Fn() -> Vec<u8> + Send + Sy
 }
 
 fn node(sim: &Sim) -> Cluster {
-    Cluster::new(sim.clone(), Redis::new(sim.clone(), URL).expect("a URL"))
+    node_of(sim, URL)
 }
 
 #[test]
@@ -63,7 +61,7 @@ fn sentinels_are_asked_until_one_knows_the_master() {
 #[test]
 fn another_sentinel_is_asked_if_the_server_is_not_the_master() {
     let sim = Sim::new();
-    start_sentinel(&sim, 1, || names(address(3, 6379))); // where nothing listens
+    start_sentinel(&sim, 1, || names(address(3))); // where nothing listens
     start_sentinel(&sim, 2, || names(OTHER));
     start_sentinel(&sim, 3, || names(ADDRESS));
     Server::start_at(&sim, OTHER, |words| {
@@ -151,7 +149,7 @@ fn each_of_many_sentinels_is_asked() {
     (1..20).for_each(|number| sim.set_reach(sentinel(number), Reach::Never));
     start_sentinel(&sim, 20, || names(ADDRESS));
     Server::start(&sim, |_| None);
-    let cluster = Cluster::new(sim.clone(), Redis::new(sim.clone(), &url).expect("a URL"));
+    let cluster = node_of(&sim, &url);
     sim.run(sim.pass(Duration::from_secs(30)));
     assert!(cluster.counts().connected);
 }
@@ -168,7 +166,7 @@ fn sentinels_get_credentials_of_their_own() {
         assert!(words[0] != "HELLO" || words[2..5] == ["AUTH", "ann", "secret"], "{words:?}");
         None
     });
-    let redis = Redis::new(sim.clone(), URL).expect("a URL").sentinel_login("watcher", "key");
+    let redis = backplane(&sim, URL).sentinel_login("watcher", "key");
     let cluster = Cluster::new(sim.clone(), redis);
     sim.run(sim.settle());
     assert!(cluster.counts().connected);
@@ -178,7 +176,7 @@ fn sentinels_get_credentials_of_their_own() {
 fn a_wrong_password_for_a_sentinel_is_reported_and_not_shown() {
     let sim = Sim::new();
     Server::start_at(&sim, sentinel(1), |words| Some(format!("-WRONGPASS {words:?}\r\n").into()));
-    let redis = Redis::new(sim.clone(), "redis+sentinel://192.0.2.11/cache").expect("a URL");
+    let redis = backplane(&sim, "redis+sentinel://192.0.2.11/cache");
     let cluster = Cluster::new(sim.clone(), redis.sentinel_login("watcher", "key"));
     let reason = sim.run(connect_failed(&cluster));
     assert!(reason.contains("192.0.2.11:26379: Redis refused AUTH: WRONGPASS"), "{reason}");
@@ -188,7 +186,7 @@ fn a_wrong_password_for_a_sentinel_is_reported_and_not_shown() {
 #[test]
 fn credentials_for_sentinels_need_sentinels() {
     let sim = Sim::new();
-    let redis = Redis::new(sim.clone(), "redis://192.0.2.1").expect("a URL");
+    let redis = backplane(&sim, "redis://192.0.2.1");
     let cluster = Cluster::new(sim.clone(), redis.sentinel_login("watcher", "key"));
     let reason = sim.run(connect_failed(&cluster));
     assert!(reason.contains("expected \"redis+sentinel://\""), "{reason}");

@@ -1,43 +1,41 @@
-//! [`Server`]: a server in memory that does what a backplane needs of Redis, or something else.
+//! [`Server`]: a server in memory that does what a backplane needs of it, or something else. The tests of
+//! `prism-rooms-nats` have it, too: what differs is in their `protocol.rs`.
 
 use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
 };
 
 use async_channel::{Receiver, Sender, unbounded};
-use futures_lite::{AsyncReadExt, AsyncWriteExt, io};
+use futures_lite::{AsyncWriteExt, io};
 use prism_driver::Runtime;
 use prism_rooms::{Cluster, ClusterEvent};
-use prism_rooms_redis::Redis;
 use prism_test::{PipeEnd, Sim};
 
-/// Where the server listens.
-pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(
-    std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), // for documentation (RFC 5737)
-    6379,
-);
+use crate::protocol::{Broker, PORT, SPEAKS_FIRST, URL, backplane, read_command};
 
-/// What a server says instead of what Redis would: after the words of a command, or nothing.
+/// Where the server listens.
+pub(crate) const ADDRESS: SocketAddr = address(1);
+
+/// What a server says instead of what it should say: after the words of a command, or nothing.
 type Strange = Arc<dyn Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync>;
 
+/// One server, or several that pass messages on to each other.
 #[derive(Clone)]
 pub(crate) struct Server {
     sim: Sim,
-    strange: Strange,
-    subscriptions: Arc<Mutex<Vec<Subscription>>>,
+    broker: Arc<Broker>,
 }
 
-/// A channel, and where its messages go.
-type Subscription = (String, Sender<Vec<u8>>);
-
 impl Server {
-    /// Starts a server at [`ADDRESS`]. Where `strange` returns something for the words of a command, that is the reply.
+    /// Starts a server at [`ADDRESS`]. Where `strange` returns something for the words of a command, the server says
+    /// that and does nothing else.
     pub(crate) fn start(
         sim: &Sim,
         strange: impl Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync + 'static,
-    ) {
-        Self::start_at(sim, ADDRESS, strange);
+    ) -> Self {
+        Self::start_at(sim, ADDRESS, strange)
     }
 
     /// Starts a server at another address.
@@ -45,86 +43,43 @@ impl Server {
         sim: &Sim,
         address: SocketAddr,
         strange: impl Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        let server = Self { sim: sim.clone(), broker: Arc::default() };
+        server.start_another(address, strange);
+        server
+    }
+
+    /// Starts another server of the same cluster.
+    pub(crate) fn start_another(
+        &self,
+        address: SocketAddr,
+        strange: impl Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) {
-        let server =
-            Self { sim: sim.clone(), strange: Arc::new(strange), subscriptions: Arc::default() };
-        let listener = sim.listener(&[address]);
-        sim.spawn(async move {
+        let (server, strange): (_, Strange) = (self.clone(), Arc::new(strange));
+        let listener = self.sim.listener(&[address]);
+        self.sim.spawn(async move {
             loop {
-                let stream = listener.accept().await.stream;
-                server.sim.spawn(server.clone().serve(stream));
+                let (reader, writer) = io::split(listener.accept().await.stream);
+                let (said, to_say) = unbounded();
+                server.sim.spawn(write(writer, to_say));
+                server.sim.spawn(server.clone().serve(reader, said, strange.clone()));
             }
         });
     }
 
-    async fn serve(self, stream: PipeEnd) {
-        let (reader, writer) = io::split(stream);
-        let (said, to_say) = unbounded();
-        self.sim.spawn(write(writer, to_say));
+    async fn serve(self, reader: io::ReadHalf<PipeEnd>, said: Sender<Vec<u8>>, strange: Strange) {
+        let answer = |words: &[&str]| {
+            let reply = strange(words).unwrap_or_else(|| self.broker.reply(words, &said));
+            let _ = said.try_send(reply); // fails if the client is gone
+        };
+        if SPEAKS_FIRST {
+            answer(&[""]);
+        }
         let mut reader = io::BufReader::new(reader);
         while let Some(words) = read_command(&mut reader).await {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let reply = (self.strange)(&words).unwrap_or_else(|| self.reply(&words, &said));
-            let _ = said.send(reply).await;
+            answer(&words.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
-
-    fn reply(&self, words: &[&str], said: &Sender<Vec<u8>>) -> Vec<u8> {
-        let mut subscriptions = self.subscriptions.lock().unwrap();
-        let confirm = |kind: &str| {
-            let confirm = |channel: &&str| push(&[kind, channel, "1"]);
-            words[1..].iter().flat_map(confirm).collect()
-        };
-        match words[0] {
-            "HELLO" => b"%1\r\n+server\r\n+redis\r\n".to_vec(),
-            "ROLE" => b"*3\r\n+master\r\n:0\r\n*0\r\n".to_vec(),
-            "SUBSCRIBE" => {
-                subscriptions
-                    .extend(words[1..].iter().map(|word| ((*word).to_owned(), said.clone())));
-                confirm("subscribe")
-            }
-            "UNSUBSCRIBE" => confirm("unsubscribe"),
-            "PUBLISH" => {
-                for (_, said) in subscriptions.iter().filter(|(channel, _)| channel == words[1]) {
-                    let _ = said.try_send(push(&["message", words[1], words[2]]));
-                }
-                b":1\r\n".to_vec()
-            }
-            command => panic!("{command}"),
-        }
-    }
-}
-
-/// Returns a push with these strings, whose characters are bytes.
-pub(crate) fn push(strings: &[&str]) -> Vec<u8> {
-    let mut push = format!(">{}\r\n", strings.len()).into_bytes();
-    for string in strings {
-        let bytes: Vec<u8> = string.chars().map(|c| u8::try_from(c).unwrap()).collect();
-        push.extend(format!("${}\r\n", bytes.len()).into_bytes());
-        push.extend(bytes);
-        push.extend(b"\r\n");
-    }
-    push
-}
-
-/// Returns the words of a command. Their bytes become characters.
-async fn read_command(reader: &mut (impl io::AsyncBufRead + Unpin)) -> Option<Vec<String>> {
-    let count = read_number(reader).await?;
-    let mut words = Vec::new();
-    for _ in 0..count {
-        let mut word = vec![0; read_number(reader).await? + 2];
-        reader.read_exact(&mut word).await.ok()?;
-        word.truncate(word.len() - 2);
-        words.push(word.into_iter().map(char::from).collect());
-    }
-    Some(words)
-}
-
-/// Returns the number in the next line, after its first byte.
-async fn read_number(reader: &mut (impl io::AsyncBufRead + Unpin)) -> Option<usize> {
-    let mut line = String::new();
-    io::AsyncBufReadExt::read_line(reader, &mut line).await.ok()?;
-    line.get(1..)?.trim_end().parse().ok()
 }
 
 async fn write(mut writer: io::WriteHalf<PipeEnd>, to_say: Receiver<Vec<u8>>) {
@@ -135,10 +90,34 @@ async fn write(mut writer: io::WriteHalf<PipeEnd>, to_say: Receiver<Vec<u8>>) {
     }
 }
 
+/// Says something instead of the replies to a command.
+pub(crate) fn instead_of(
+    command: &str,
+    reply: &[u8],
+) -> impl Fn(&[&str]) -> Option<Vec<u8>> + use<> {
+    let (command, reply) = (command.to_owned(), reply.to_vec());
+    move |words| (words[0] == command).then(|| reply.clone())
+}
+
 /// Starts a node with the server as its backplane.
 pub(crate) fn node(sim: &Sim) -> Cluster {
-    let url = format!("redis://ann:secret@{ADDRESS}");
-    Cluster::new(sim.clone(), Redis::new(sim.clone(), &url).unwrap())
+    node_of(sim, URL)
+}
+
+/// Starts a node with what this URL names as its backplane.
+pub(crate) fn node_of(sim: &Sim, url: &str) -> Cluster {
+    Cluster::new(sim.clone(), backplane(sim, url))
+}
+
+/// Returns whether a node can use a server.
+pub(crate) fn connects(
+    strange: impl Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> bool {
+    let sim = Sim::new();
+    Server::start(&sim, strange);
+    let cluster = node(&sim);
+    sim.run(sim.pass(Duration::from_secs(10)));
+    cluster.counts().connected
 }
 
 /// Returns why a node cannot use a server.
@@ -159,4 +138,9 @@ pub(crate) async fn connect_failed(cluster: &Cluster) -> String {
             event => assert!(!matches!(event, ClusterEvent::Connected), "{event:?}"),
         }
     }
+}
+
+/// Returns the address of a server: one for documentation (RFC 5737).
+pub(crate) const fn address(host: u8) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)), PORT)
 }

@@ -1,31 +1,15 @@
 //! Servers that are not Redis, or lack commands, or send what they should not.
 
 use std::{
-    io::ErrorKind,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
-use prism_rooms::{Cluster, ClusterEvent};
-use prism_rooms_redis::Redis;
 use prism_test::{Reach, Sim};
 
-use crate::server::{ADDRESS, Server, connect_failed, node, refused};
-
-/// Says something instead of the replies to a command.
-fn instead_of(command: &str, reply: &[u8]) -> impl Fn(&[&str]) -> Option<Vec<u8>> + use<> {
-    let (command, reply) = (command.to_owned(), reply.to_vec());
-    move |words| (words[0] == command).then(|| reply.clone())
-}
-
-/// Returns whether a node can use a server.
-fn connects(strange: impl Fn(&[&str]) -> Option<Vec<u8>> + Send + Sync + 'static) -> bool {
-    let sim = Sim::new();
-    Server::start(&sim, strange);
-    let cluster = node(&sim);
-    sim.run(sim.pass(Duration::from_secs(10)));
-    cluster.counts().connected
-}
+use crate::server::{
+    ADDRESS, Server, address, connect_failed, connects, instead_of, node, node_of, refused,
+};
 
 #[test]
 fn a_server_without_roles_is_not_asked_again() {
@@ -68,21 +52,6 @@ fn a_server_that_expects_tls_is_named() {
         |is_first| if is_first { b"\x15\x03\x01\x00\x02\x02\x46".to_vec() } else { Vec::new() };
     let reason = refused(move |words| Some(alert(words[0] == "HELLO")));
     assert!(reason.ends_with("the server speaks TLS; expected \"rediss://\""), "{reason}");
-}
-
-#[test]
-fn a_server_that_says_nothing_is_not_waited_for() {
-    let reason = refused(|_| Some(Vec::new()));
-    assert_eq!(reason, "192.0.2.1:6379: Redis did not answer in time");
-}
-
-#[test]
-fn an_address_that_does_not_answer_is_named() {
-    let sim = Sim::new();
-    sim.set_reach(ADDRESS, Reach::Never);
-    let reason = sim.run(connect_failed(&node(&sim)));
-    let expected = "Redis cannot be reached: 192.0.2.1:6379: no answer in time";
-    assert!(reason.ends_with(expected), "{reason}");
 }
 
 #[test]
@@ -141,41 +110,15 @@ fn a_long_reply_while_connecting_takes_no_time() {
     assert!(cluster.counts().connected);
 }
 
-/// Redis says what is wrong, and closes the connection. What is written after that fails.
-#[test]
-fn the_last_words_of_a_server_are_reported() {
-    let sim = Sim::new();
-    Server::start(&sim, |_| None);
-    let cluster = node(&sim);
-    let events = cluster.events();
-    sim.run(async {
-        sim.settle().await;
-        let publisher = sim.last_connection().expect("a connection");
-        publisher.to_server().stall();
-        publisher.to_server().set_capacity(10);
-        cluster.rooms().everyone().send("hello");
-        sim.settle().await;
-        publisher.to_server().fail_next_write(ErrorKind::BrokenPipe);
-        publisher.to_client().insert(b"-ERR Protocol error\r\n");
-        while let Some(event) = events.recv().await {
-            if let ClusterEvent::Disconnected { reason } = event {
-                let expected = "Redis refused PUBLISH: ERR Protocol error";
-                return assert!(reason.ends_with(expected), "{reason}");
-            }
-        }
-    });
-}
-
 /// During a failover, one connection could lead to the old master, and one to the new.
 #[test]
 fn both_connections_lead_to_the_same_server() {
     let sim = Sim::new();
-    let other = "192.0.2.2:6379".parse().expect("an address");
+    let other = address(2);
     let (first, _second) = (sim.listener(&[ADDRESS]), sim.listener(&[other]));
     sim.set_name("redis.example", &[ADDRESS, other]);
     sim.set_reach(ADDRESS, Reach::After(Duration::from_millis(10)));
-    let redis = Redis::new(sim.clone(), "redis://redis.example").expect("a URL");
-    let cluster = Cluster::new(sim.clone(), redis);
+    let cluster = node_of(&sim, "redis://redis.example");
     let reason = sim.run(async {
         first.accept().await;
         drop(first);

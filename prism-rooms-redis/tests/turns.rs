@@ -3,7 +3,10 @@
 use prism_rooms::Cluster;
 use prism_test::Sim;
 
-use crate::server::{Server, node, push};
+use crate::{
+    protocol::message_to_all,
+    server::{Server, node},
+};
 
 /// How many bytes are read before what they say is delivered.
 const TURN: usize = 64 << 10;
@@ -14,7 +17,7 @@ async fn flooded(sim: &Sim, size: usize) -> Cluster {
     Server::start(sim, |_| None);
     let cluster = node(sim);
     sim.settle().await;
-    let message = push(&["message", "prism:all", &"x".repeat(size)]);
+    let message = message_to_all(&"x".repeat(size));
     let connection = sim.last_connection().expect("a connection");
     connection.to_client().insert(&message.repeat((1 << 20) / size));
     cluster
