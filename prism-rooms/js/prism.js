@@ -41,6 +41,7 @@ export class Client extends Emitter {
   _attempts = 0;
   _mismatches = 0; // servers of another version, since the last of ours
   _failures = 0; // since the last stable connection
+  _connections = new Set(); // IDs, also of those before: what they sent may be repeated
 
   constructor(addresses, { signal, WebSocket } = {}) {
     super();
@@ -250,6 +251,7 @@ export class Client extends Emitter {
     }
     this._mismatches = 0;
     Object.assign(this, { person, connection, _maxDataSize: maxDataSize });
+    this._connections.add(connection);
     this._stable = setTimeout(() => { this._failures = 0; }, STABLE);
     this._heard();
     this.state = 'open';
@@ -430,7 +432,7 @@ export class Room extends Emitter {
       if (this.position && step !== 1) this._miss('lost');
       this.position = position;
     }
-    if (!except || except !== this.client.connection) this._emit('message', { data, from, position });
+    if (!this.client._connections.has(except)) this._emit('message', { data, from, position });
   }
 
   /** The server has lost messages. Those after the position follow. */

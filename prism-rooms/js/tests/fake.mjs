@@ -27,7 +27,7 @@ export class FakeSocket {
     await settled();
   }
 
-  welcomes() { return this.says({ type: 'welcome', version: 1, connection: 'c1', person: 'ada' }); }
+  welcomes(fields) { return this.says({ type: 'welcome', version: 1, connection: 'c1', person: 'ada', ...fields }); }
 
   async ends(code = 1006, reason = '') {
     this.isClosed = true;
@@ -98,12 +98,12 @@ export async function joined(name = 'tea', options = undefined) {
 }
 
 /** Loses the connection, and gets another. */
-export async function reconnected() {
+export async function reconnected(welcome = {}) {
   const count = sockets.length;
   await sockets.at(-1).ends();
   await pass(30_000);
   assert.equal(sockets.length, count + 1);
-  await sockets.at(-1).welcomes();
+  await sockets.at(-1).welcomes(welcome);
   return sockets.at(-1);
 }
 

@@ -165,6 +165,14 @@ test('a message that is not for us only moves us on', async () => {
   assert.equal(room.position, '7-3');
 });
 
+test('what we have sent for others is not repeated to us after a reconnection', async () => {
+  const { events } = await joinedAt('7-1');
+  const next = await reconnected({ connection: 'c2' });
+  const { id } = next.hears({ type: 'join', after: '7-1' });
+  await next.says(message('7-2', { except: 'c1' }), message('7-3', { except: 'c3' }), { type: 'ok', id, recovered: true, position: '7-3' });
+  assert.deepEqual(told(events), ['join', '7-3', 'join']);
+});
+
 test('a message that was sent has a position', async () => {
   const { room, socket } = await joinedAt('7-1');
   const sent = room.send('hello');
