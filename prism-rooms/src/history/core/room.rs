@@ -153,7 +153,8 @@ impl Room {
             return self.skip_to(page.last.clone(), steps);
         }
         self.highest = self.highest.max(page.last.offset());
-        for (offset, record) in (page.first..).zip(&page.records) {
+        // The records first: without any, the offset may be the highest, which has no next one.
+        for (record, offset) in page.records.iter().zip(page.first..) {
             if offset == self.offset() + 1 {
                 self.ahead.remove(offset);
                 self.pass(offset, record.clone(), steps);

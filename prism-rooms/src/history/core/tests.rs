@@ -123,6 +123,16 @@ fn a_read_that_is_refused_is_tried_again_but_not_at_once() {
 }
 
 #[test]
+fn a_page_without_records_may_begin_anywhere() {
+    let (mut core, room) = (connected(), Arc::from("tea"));
+    publish(&mut core, &room, 3);
+    core.handle_active(&room);
+    reply(&mut core, Reply::Page(Page { last: at(3), first: u64::MAX, records: Vec::new() }));
+    publish(&mut core, &room, 4);
+    assert_eq!(delivered(&mut core), [(3, true), (4, true)]);
+}
+
+#[test]
 fn a_message_counts_until_the_session_has_replied() {
     let (mut core, appends) = (connected(), Appends::new());
     let append = |core: &mut HistoryCore| {
