@@ -41,9 +41,9 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
 const MAX_PAGES: usize = if cfg!(test) { 2 } else { 64 };
 
 impl HistoryCore {
-    /// Handles that a connection has become a member of a room, and where it begins there. Until its
-    /// request [ends](Self::end_join), it is [not among those](Self::joining) that records are sent to. An older request
-    /// for the same member fails: the member has left since.
+    /// Handles that a connection has become a member of a room, and where it begins there. Until its request
+    /// [ends](Self::end_join), it is [not among those](Self::joining) that records are sent to. An older request for the same
+    /// member fails: the member has left since.
     pub(crate) fn handle_join(
         &mut self,
         id: &JoinId,
