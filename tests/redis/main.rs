@@ -9,6 +9,7 @@ mod authority;
 mod engine;
 mod failovers;
 mod history;
+mod history_scripts;
 mod logins;
 mod messages;
 mod node;
@@ -69,7 +70,8 @@ scenarios! {
         a_server_that_was_a_replica_meanwhile_is_not_trusted
         a_message_that_cannot_be_kept_leaves_no_gap
         a_message_that_is_kept_but_not_published_may_be_kept
-        what_is_damaged_concerns_one_room
+        what_is_damaged_concerns_one_room;
+    history_scripts:
         reading_seldom_writes
         little_is_fetched_that_is_not_returned
         scripts_are_sent_once_and_again_if_they_are_forgotten;
