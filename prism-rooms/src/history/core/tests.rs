@@ -195,6 +195,15 @@ fn what_the_session_had_may_be_kept_and_the_rest_is_not() {
 }
 
 #[test]
+fn in_an_outage_no_room_is_looked_at() {
+    let mut core = connected();
+    (0..1000).for_each(|room| publish(&mut core, &room.to_string().into(), 1));
+    assert_eq!(core.inactive().count(), 1000);
+    core.handle_session_ended();
+    assert_eq!(core.inactive().size_hint(), (0, Some(0)));
+}
+
+#[test]
 fn members_are_told_if_their_room_cannot_be_read_for_long() {
     let mut core = connected();
     let room: Arc<str> = "tea".into();
