@@ -11,7 +11,10 @@
 //! is so even if nothing was lost, because nobody can know.
 //!
 //! The log outlives the records, so that a room in which nothing was said for long is not taken for one whose messages
-//! were lost. Each command is one script, and therefore atomic. Its first write is one that a server without memory
+//! were lost. The log of a room in which nothing was ever kept does not live for long: clients can join any room, and so
+//! fill the server's memory. While such a room has members, its log is renewed, because it is read now and then.
+//!
+//! Each command is one script, and therefore atomic. Its first write is one that a server without memory
 //! refuses: after another one, such as `EXPIRE`, a script is not stopped any more. A script that fails says whether it
 //! has kept the message: Redis takes nothing back.
 
@@ -87,8 +90,9 @@ pub(crate) const READ: &str = script!(
     end
     count = math.max(1, math.min(8, math.floor((limit - bytes) / longest)))
   end
-  if redis.call('TTL', KEYS[1]) * 2 < tonumber(ARGV[2]) then
-    redis.pcall('EXPIRE', KEYS[1], ARGV[2])
+  local lifetime = tonumber(last == '0' and ARGV[6] or ARGV[2])
+  if redis.call('TTL', KEYS[1]) * 2 < lifetime then
+    redis.pcall('EXPIRE', KEYS[1], lifetime)
   end
   return {epoch .. '-' .. last, first, table.concat(out)}"
 );
@@ -109,8 +113,11 @@ const NOT_RUN: [&[u8]; 12] = [
     b"REFUSED",
 ];
 
-/// How long a log is kept after the last command, if that is longer than ten times the age of its records.
+/// How long a log is kept after the last command, in seconds, if that is longer than ten times the age of its records.
 const MIN_LOG_AGE: u64 = 24 * 60 * 60;
+
+/// How long a log without any message is kept after the last command, in seconds.
+const EMPTY_LOG_AGE: u64 = 10 * 60;
 
 /// Returns the words of an [`APPEND`], after the script.
 pub(crate) fn append(prefix: &str, append: &Append) -> Vec<Bytes> {
@@ -128,7 +135,7 @@ pub(crate) fn read(prefix: &str, read: &Read) -> Vec<Bytes> {
     let mut words = begin(prefix, &read.room, &read.epoch, log_age);
     let (epoch, offset) =
         read.after.as_ref().map_or(("", 0), |after| (after.epoch(), after.offset()));
-    words.extend([text(epoch), text(offset), text(read.max_bytes)]);
+    words.extend([text(epoch), text(offset), text(read.max_bytes), text(EMPTY_LOG_AGE)]);
     words
 }
 

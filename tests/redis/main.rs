@@ -73,6 +73,7 @@ scenarios! {
         what_is_damaged_concerns_one_room;
     history_scripts:
         reading_seldom_writes
+        a_room_in_which_nothing_was_kept_is_soon_forgotten
         little_is_fetched_that_is_not_returned
         scripts_are_sent_once_and_again_if_they_are_forgotten;
     logins:
