@@ -32,6 +32,7 @@ use crate::backplane::{
 };
 
 mod asked;
+mod checks;
 mod epochs;
 mod held;
 mod join;
@@ -40,12 +41,12 @@ pub(crate) mod output;
 mod reads;
 mod room;
 
-use self::{asked::Asked, epochs::Epochs, output::Output, room::Room};
+#[cfg(all(test, not(prism_loom)))]
+pub(super) use self::checks::CHECK_INTERVAL;
+use self::{asked::Asked, checks::Checks, epochs::Epochs, output::Output, room::Room};
 
 /// When a read that the backplane has refused is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How often each room is read, in case that what was published last was lost.
-pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(20);
 
 pub(crate) struct HistoryCore {
     keep: Keep,
@@ -57,9 +58,13 @@ pub(crate) struct HistoryCore {
     /// The rooms that the session has not subscribed to.
     inactive: BTreeSet<Arc<str>>,
     appends: VecDeque<Append>,
-    /// The rooms that are read next for their members, and for connections that come back.
+    /// The rooms that are read next: for their members, because they miss something or to be sure that they do not, and
+    /// for connections that come back.
     wanted_rooms: VecDeque<Arc<str>>,
+    wanted_checks: VecDeque<Arc<str>>,
     wanted_joins: VecDeque<Arc<str>>,
+    /// Whether the last read that could have been for either was to check a room, and not for connections.
+    has_checked: bool,
     asked: HashMap<u64, Asked>,
     reads: usize,
     next_ticket: u64,
@@ -79,10 +84,7 @@ pub(crate) struct HistoryCore {
     retries: Option<Duration>,
     /// How many rooms there ever were.
     created: u64,
-    /// When rooms are read the next time; those that were created before a room of the same name do not count.
-    checks: VecDeque<(Duration, u64, Arc<str>)>,
-    /// Rooms for which that has to be set.
-    unscheduled: Vec<(u64, Arc<str>)>,
+    checks: Checks,
 }
 
 impl HistoryCore {
@@ -97,7 +99,9 @@ impl HistoryCore {
             inactive: BTreeSet::new(),
             appends: VecDeque::new(),
             wanted_rooms: VecDeque::new(),
+            wanted_checks: VecDeque::new(),
             wanted_joins: VecDeque::new(),
+            has_checked: false,
             asked: HashMap::new(),
             reads: 0,
             next_ticket: 0,
@@ -110,8 +114,7 @@ impl HistoryCore {
             append_refusal: None,
             retries: None,
             created: 0,
-            checks: VecDeque::new(),
-            unscheduled: Vec::new(),
+            checks: Checks::default(),
         }
     }
 
@@ -168,6 +171,7 @@ impl HistoryCore {
         }
         self.reads = 0;
         self.wanted_rooms.clear();
+        self.wanted_checks.clear();
         self.wanted_joins.clear();
         self.refused_rooms.clear();
         self.refused_joins.clear();
@@ -233,22 +237,18 @@ impl HistoryCore {
             mem::take(&mut self.refused_rooms).iter().for_each(|room| self.read_room(room));
             mem::take(&mut self.refused_joins).iter().for_each(|join| self.advance_join(join));
         }
-        while self.checks.front().is_some_and(|(due, ..)| *due <= now)
-            && let Some((_, created, name)) = self.checks.pop_front()
-        {
+        for (created, name) in self.checks.take_due(now) {
             if self.rooms.get(&name).is_some_and(|room| room.created == created) {
                 self.read_room(&name);
-                self.unscheduled.push((created, name));
+                self.checks.add(created, name);
             }
         }
-        let due = now + CHECK_INTERVAL;
-        let unscheduled = self.unscheduled.drain(..);
-        self.checks.extend(unscheduled.map(|(created, name)| (due, created, name)));
+        self.checks.schedule(now);
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) has to be called next.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        let check = self.checks.front().map(|(due, ..)| *due);
+        let check = self.checks.next_due();
         let join = self.deadlines.front().map(|(due, _)| *due);
         [check, join, self.retries].into_iter().flatten().min()
     }
@@ -305,7 +305,7 @@ impl HistoryCore {
         self.rooms.entry(name.clone()).or_insert_with(|| {
             self.created += 1;
             self.inactive.insert(name.clone());
-            self.unscheduled.push((self.created, name.clone()));
+            self.checks.add(self.created, name.clone());
             Room::new(self.created)
         })
     }

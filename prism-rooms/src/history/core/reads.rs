@@ -1,12 +1,12 @@
 //! What a [`HistoryCore`] reads, and what becomes of it.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     HistoryCore,
     asked::{Asked, AskedRead, Reader},
     output::Output,
-    room::{Room, Step},
+    room::{Reading, Room, Step},
 };
 use crate::{
     backplane::{
@@ -22,17 +22,37 @@ const MAX_READS: usize = 16;
 const MAX_PAGE: usize = 256 << 10;
 
 impl HistoryCore {
-    /// Returns the next read for the session. What members of a room miss goes before what connections want that come back.
+    /// Returns the next read for the session. What members of a room miss goes first. Rooms that are only checked and
+    /// connections that come back take turns, so that neither wait for all of the others.
     pub(super) fn next_read(&mut self) -> Option<Read> {
         if self.reads >= MAX_READS {
             return None;
         }
-        while let Some(name) = self.wanted_rooms.pop_front() {
-            let room = self.rooms.get(&name).filter(|room| room.is_reading);
-            if let Some(cursor) = room.and_then(|room| room.cursor().cloned()) {
+        self.next_room_read(Reading::Missing).or_else(|| {
+            self.has_checked = !self.has_checked;
+            if self.has_checked {
+                self.next_room_read(Reading::Check).or_else(|| self.next_join_read())
+            } else {
+                self.next_join_read().or_else(|| self.next_room_read(Reading::Check))
+            }
+        })
+    }
+
+    fn next_room_read(&mut self, reading: Reading) -> Option<Read> {
+        loop {
+            let name = self.wanted(reading).pop_front()?;
+            // Others have been read since, or were moved to another queue.
+            let room = self.rooms.get_mut(&name).filter(|room| room.reading == reading);
+            if let Some(room) = room
+                && let Some(cursor) = room.cursor().cloned()
+            {
+                room.reading = Reading::Asked;
                 return self.read(&name, Reader::Room, Some(cursor));
             }
         }
+    }
+
+    fn next_join_read(&mut self) -> Option<Read> {
         while self.has_room_for_page()
             && let Some(name) = self.wanted_joins.pop_front()
         {
@@ -53,16 +73,18 @@ impl HistoryCore {
         Some(Read { room, epoch, keep, after, max_bytes: MAX_PAGE, ticket })
     }
 
-    /// Reads what the members of a room miss, if anything.
+    /// Reads what the members of a room miss, or checks whether they do.
     pub(super) fn read_room(&mut self, name: &Arc<str>) {
-        if let Some(room) = self.rooms.get_mut(name)
-            && room.is_active
-            && !room.is_reading
-            && room.cursor().is_some()
-        {
-            room.is_reading = true;
-            self.wanted_rooms.push_back(name.clone());
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        let reading = if room.is_behind() { Reading::Missing } else { Reading::Check };
+        if room.is_active && room.reading < reading && room.cursor().is_some() {
+            room.reading = reading;
+            self.wanted(reading).push_back(name.clone());
         }
+    }
+
+    fn wanted(&mut self, reading: Reading) -> &mut VecDeque<Arc<str>> {
+        if reading == Reading::Missing { &mut self.wanted_rooms } else { &mut self.wanted_checks }
     }
 
     pub(super) fn handle_read(&mut self, asked: AskedRead, reply: Reply) {
@@ -70,7 +92,7 @@ impl HistoryCore {
         let room = self.rooms.get_mut(&asked.room);
         let Some(room) = room.filter(|room| room.created == asked.created) else { return };
         if matches!(asked.reader, Reader::Room) {
-            room.is_reading = false;
+            room.reading = Reading::No;
         }
         match reply {
             Reply::Page(page) if page.is_valid() => {
@@ -133,3 +155,6 @@ impl HistoryCore {
         }));
     }
 }
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests;

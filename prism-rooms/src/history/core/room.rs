@@ -28,8 +28,7 @@ pub(super) struct Room {
     pub(super) is_active: bool,
     /// Whether the session has read how far the log is. Until then, the cursor's epoch may be over.
     is_current: bool,
-    /// Whether it is being read, or waits for its turn.
-    pub(super) is_reading: bool,
+    pub(super) reading: Reading,
     /// The connections that are being added, and the members that have fallen behind, by their IDs.
     pub(super) joins: BTreeMap<u128, Join>,
     /// Those that want a page, with the numbers of their requests.
@@ -48,6 +47,18 @@ pub(super) struct Room {
     recent: Held,
     /// Another epoch in which something was published. Which of them is the later one is seen when the room is read.
     other: Option<Other>,
+}
+
+/// Whether a room is read for its members. Each follows from an earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reading {
+    #[default]
+    No,
+    /// It waits for its turn, to be sure that nothing is missing.
+    Check,
+    /// It waits for its turn, because something is missing.
+    Missing,
+    Asked,
 }
 
 struct Other {
@@ -198,7 +209,7 @@ impl Room {
     pub(super) fn session_ended(&mut self) {
         self.is_active = false;
         self.is_current = false;
-        self.is_reading = false;
+        self.reading = Reading::No;
         self.ahead = Held::default();
         self.wanting.clear();
         self.is_queued = false;
