@@ -153,9 +153,9 @@ impl History {
     /// Messages are repeated as fast as the connection takes them. Meanwhile it receives no others that are appended,
     /// so that their order is right; but it is a member already, and receives what is sent by [`Rooms::to`].
     ///
-    /// Waits for the backplane, for up to 10 s at a time, and for the client, as long as that reads. So the connection's
-    /// handler can await this in [`on_connect`](prism_driver::Handler::on_connect). If the future is dropped, the connection
-    /// leaves the room.
+    /// Waits for the backplane, for up to 10 s at a time, and 1 s while the node has no connection to it. Waits for the
+    /// client, as long as that reads. So the connection's handler can await this in
+    /// [`on_connect`](prism_driver::Handler::on_connect). If the future is dropped, the connection leaves the room.
     ///
     /// Messages that follow may be sent to the connection before this returns: [the guide](crate::docs::history#use) says what
     /// a client makes of positions that it is told.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prism_rooms::MemoryBroker;
 use prism_tokio::{Options, WhenSlow};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -89,15 +89,18 @@ async fn a_join_waits_for_the_history_but_not_for_ever() {
     let begin = Instant::now();
     let request = json!({ "type": "join", "id": 1, "room": "tea", "meta": 1, "after": start });
     assert_eq!(ada.ask(request.clone()).await, error(1, "tea", "unavailable", UNREADABLE));
-    assert_eq!(begin.elapsed().as_secs(), 10);
+    assert_eq!(begin.elapsed().as_secs(), 1);
     assert_eq!(node.server.rooms.len("tea"), 1, "it is no member");
     assert_eq!(node.server.handler.presence().count("tea"), 0, "nor present");
     ada.has_received_nothing().await; // the connection goes on
 
-    // The next one waits long enough.
+    // The node is back, but the broker does not answer for a while.
+    node.backplane.rejoin();
+    sleep(Duration::from_secs(3)).await;
+    node.backplane.stall();
     ada.send(request).await;
     sleep(Duration::from_secs(2)).await;
-    node.backplane.rejoin();
+    node.backplane.resume();
     assert_eq!(ada.recv().await, recovered(&start));
     say(&ben, "tea", "there you are").await;
     assert_eq!(ada.recv().await["data"], "there you are");
@@ -212,11 +215,16 @@ async fn a_client_that_was_refused_may_come_back_at_once() {
     let start = position(&join(&ben, "tea", None).await.1);
     broker.stop();
     settle().await;
-    assert_eq!(join(&ada, "tea", Some(&start)).await.1["code"], "unavailable");
+    let again = async || join(&ada, "tea", Some(&start)).await.1;
+    assert_eq!(again().await["code"], "unavailable");
     broker.start();
-    // The history has not been told yet that the first join has ended.
-    let (messages, answer): (Vec<Value>, _) = join(&ada, "tea", Some(&start)).await;
-    assert_eq!(messages.len(), 0);
+    // The history has not been told yet that the join before has ended. The node is back within two seconds.
+    let mut answer = again().await;
+    for _ in 0..2 {
+        if answer["code"] == "unavailable" {
+            answer = again().await;
+        }
+    }
     assert_eq!(answer, not_recovered(&position(&answer), "unknown"), "the broker was empty");
     assert_eq!(ben.recv().await["type"], "missed");
     say(&ben, "tea", "hello").await;

@@ -144,6 +144,7 @@ async fn a_new_client_is_told_if_the_last_messages_cannot_be_read() {
     sleep(Duration::from_secs(8)).await; // the node has noticed
     assert_eq!(join(&ben, "tea", None).await, (Vec::new(), refused));
     node.backplane.rejoin();
+    sleep(Duration::from_secs(3)).await; // the node is back
     let (messages, answer) = join(&ben, "tea", None).await;
     assert_eq!((data(&messages), answer), (vec!["one", "two"], joined(&last)));
 }

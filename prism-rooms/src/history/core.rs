@@ -52,6 +52,8 @@ pub(crate) struct HistoryCore {
     keep: Keep,
     epochs: Epochs,
     is_connected: bool,
+    /// Since when it is not, as far as that is known.
+    disconnected_since: Option<Duration>,
     /// Whether the node leaves the cluster: nobody would confirm what is appended now.
     is_leaving: bool,
     rooms: HashMap<Arc<str>, Room>,
@@ -71,7 +73,7 @@ pub(crate) struct HistoryCore {
     outputs: VecDeque<Output>,
     /// Pages that connections may have in hand.
     pages: Vec<Weak<Page>>,
-    /// Until when connections wait for the backplane, some of which may not any more.
+    /// Until when connections wait for a backplane that is connected. Some of them may not wait any more.
     deadlines: VecDeque<(Duration, JoinId)>,
     /// For whom the backplane has refused to read.
     refused_rooms: Vec<Arc<str>>,
@@ -94,6 +96,7 @@ impl HistoryCore {
             keep,
             epochs: Epochs::new(seed),
             is_connected: false,
+            disconnected_since: None,
             is_leaving: false,
             rooms: HashMap::new(),
             inactive: BTreeSet::new(),
@@ -152,6 +155,7 @@ impl HistoryCore {
 
     pub(crate) const fn handle_connected(&mut self) {
         self.is_connected = true;
+        self.disconnected_since = None;
     }
 
     pub(crate) fn handle_session_ended(&mut self) {
@@ -230,6 +234,9 @@ impl HistoryCore {
     /// Reads what could not be read before, and rooms that have not been read for long, and gives up what has waited for
     /// too long.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
+        if !self.is_connected {
+            self.disconnected_since.get_or_insert(now);
+        }
         self.expire_joins(now);
         let has_refused = !self.refused_rooms.is_empty() || !self.refused_joins.is_empty();
         if has_refused && *self.retries.get_or_insert(now + RETRY_INTERVAL) <= now {
@@ -249,7 +256,7 @@ impl HistoryCore {
     /// Returns when [`handle_timeout`](Self::handle_timeout) has to be called next.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         let check = self.checks.next_due();
-        let join = self.deadlines.front().map(|(due, _)| *due);
+        let join = self.next_join_due();
         [check, join, self.retries].into_iter().flatten().min()
     }
 

@@ -50,7 +50,7 @@ pub enum HistoryJoinError {
     NameTooLong,
     /// The connection has left the room while it was being added.
     Left,
-    /// The node has left the cluster, or the backplane has not answered for 10 s.
+    /// The node has left the cluster, the backplane has not answered for 10 s, or the node has had no connection to it for 1 s.
     Unavailable,
 }
 

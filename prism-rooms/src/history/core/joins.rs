@@ -37,6 +37,9 @@ use crate::{
 
 /// How long a connection that is being added waits for the backplane.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
+/// How long it waits for that to be connected. A client's requests are often executed one after the other, so that they
+/// would wait for all of its rooms.
+const MAX_DISCONNECTED: Duration = Duration::from_secs(1);
 /// How many pages connections may have in hand.
 const MAX_PAGES: usize = if cfg!(test) { 2 } else { 64 };
 
@@ -219,7 +222,7 @@ impl HistoryCore {
 
     /// Gives connections up that the backplane has kept waiting for too long.
     pub(super) fn expire_joins(&mut self, now: Duration) {
-        while self.deadlines.front().is_some_and(|(due, _)| *due <= now)
+        while self.next_join_due().is_some_and(|due| due <= now)
             && let Some((due, id)) = self.deadlines.pop_front()
         {
             if let Some(join) = self.join(&id).filter(|join| join.due == Some(due)) {
@@ -227,6 +230,14 @@ impl HistoryCore {
                 self.outputs.push_back(Output::Expire(id));
             }
         }
+    }
+
+    /// Returns when the next connection is given up, or is seen not to wait any more.
+    pub(super) fn next_join_due(&self) -> Option<Duration> {
+        let (due, _) = self.deadlines.front()?;
+        let Some(since) = self.disconnected_since else { return Some(*due) };
+        let disconnected = since.max(*due - MAX_WAIT); // or since it waits
+        Some((disconnected + MAX_DISCONNECTED).min(*due))
     }
 
     // ---- helpers

@@ -197,6 +197,35 @@ fn who_waits_for_the_backplane_for_too_long_is_given_up() {
 }
 
 #[test]
+fn a_connection_does_not_wait_long_while_the_backplane_is_away() {
+    let seconds = Duration::from_secs;
+    let mut fixture = Fixture::new();
+    let (early, _early) = fixture.join(1, 3);
+    assert_eq!(fixture.core.next_deadline(), Some(MAX_WAIT));
+    fixture.core.handle_session_ended();
+    fixture.core.handle_timeout(seconds(4));
+    assert_eq!(fixture.core.next_deadline(), Some(seconds(5)));
+    fixture.core.handle_timeout(seconds(5));
+    let outputs = fixture.outputs();
+    assert!(matches!(&outputs[..], [Output::Expire(id)] if *id == early), "{outputs:?}");
+    fixture.core.end_join(&early);
+
+    // Another one comes in the outage. When that is over, it waits for as long as others.
+    let late = JoinId { number: 7, ..early };
+    let (answer_to, _late) = async_channel::bounded(1);
+    fixture.core.handle_join(&late, Start::After(at(3)), answer_to, seconds(7));
+    assert_eq!(fixture.core.next_deadline(), Some(seconds(8)));
+    fixture.core.handle_connected();
+    assert_eq!(fixture.core.next_deadline(), Some(seconds(7) + MAX_WAIT));
+    fixture.core.handle_session_ended();
+    fixture.core.handle_timeout(Duration::from_millis(16_500));
+    assert_eq!(fixture.core.next_deadline(), Some(seconds(7) + MAX_WAIT), "not longer");
+    fixture.core.handle_timeout(seconds(7) + MAX_WAIT);
+    let outputs = fixture.outputs();
+    assert!(matches!(&outputs[..], [Output::Expire(id)] if *id == late), "{outputs:?}");
+}
+
+#[test]
 fn only_so_many_pages_are_in_hand() {
     let mut fixture = Fixture::new();
     let mut in_hand = Vec::new();
