@@ -29,6 +29,8 @@ impl Held {
             let first = self.records.pop_first();
             self.bytes -= first.map_or(0, |(_, record)| record.len());
         }
+        // The original is a part of what was read at once, all of which it would keep in memory.
+        let record = Bytes::copy_from_slice(&record);
         self.bytes += record.len();
         if let Some(replaced) = self.records.insert(offset, record) {
             self.bytes -= replaced.len();
@@ -56,5 +58,21 @@ impl Held {
         let records: Vec<_> =
             self.records.range(after + 1..).map(|(_, record)| record.clone()).collect();
         (records.len() as u64 == last.saturating_sub(after)).then_some(records)
+    }
+}
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests {
+    use bytes::Bytes;
+
+    use super::Held;
+
+    #[test]
+    fn what_a_record_was_read_with_is_not_held() {
+        let read = Bytes::from(vec![b'x'; 16 << 10]);
+        let mut held = Held::default();
+        (1..=3).for_each(|offset| held.insert(offset, read.slice(..50), true));
+        assert!(read.is_unique());
+        assert_eq!(held.between(0, 3), Some(vec![read.slice(..50); 3]));
     }
 }
