@@ -23,7 +23,7 @@ use std::str;
 use bytes::{Buf, Bytes};
 use prism_rooms::{Append, Keep, Page, Position, Read};
 
-use crate::resp::Scalars;
+use crate::{error::shown, resp::Scalars};
 
 /// Makes a script of commands that use the log of a room. They get a new log if there is none, or if it is damaged or
 /// of another run. An error has a code that says whether the message was kept.
@@ -113,6 +113,9 @@ const NOT_RUN: [&[u8]; 12] = [
     b"REFUSED",
 ];
 
+/// Those with which only servers in cluster mode refuse a script. There, the keys of a room may be on two servers.
+const CLUSTER: [&[u8]; 3] = [b"CLUSTERDOWN", b"CROSSSLOT", b"MOVED"];
+
 /// How long a log is kept after the last command, in seconds, if that is longer than ten times the age of its records.
 const MIN_LOG_AGE: u64 = 24 * 60 * 60;
 
@@ -159,15 +162,25 @@ pub(crate) fn parse_page(scalars: &Scalars) -> Option<Page> {
 
 /// Returns why a message is not kept, if an error means that for sure. A script catches its own errors, so errors with
 /// other codes of these come from before it.
-pub(crate) fn refusal(error: &[u8]) -> Option<&[u8]> {
-    let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
-    let is_certain = NOT_RUN.contains(&code) || error.starts_with(b"ERR unknown command");
-    is_certain.then(|| without_code(error))
+pub(crate) fn refusal(error: &[u8]) -> Option<String> {
+    let is_certain = NOT_RUN.contains(&code(error)) || error.starts_with(b"ERR unknown command");
+    is_certain.then(|| reason(error))
 }
 
 /// Returns what has gone wrong in a script, or why it was not run.
-pub(crate) fn without_code(error: &[u8]) -> &[u8] {
-    error.strip_prefix(b"REFUSED ").unwrap_or(error)
+pub(crate) fn reason(error: &[u8]) -> String {
+    let why = shown(error.strip_prefix(b"REFUSED ").unwrap_or(error));
+    if CLUSTER.contains(&code(error)) {
+        format!(
+            "Redis Cluster cannot keep messages; expected a server that is not in cluster mode ({why})"
+        )
+    } else {
+        why
+    }
+}
+
+fn code(error: &[u8]) -> &[u8] {
+    error.split(|byte| *byte == b' ').next().unwrap_or_default()
 }
 
 fn begin(prefix: &str, room: &str, epoch: &str, log_age: u64) -> Vec<Bytes> {
@@ -238,7 +251,17 @@ mod tests {
             ("OOMS", None),
             ("", None),
         ] {
-            assert_eq!(refusal(error.as_bytes()), refused.map(str::as_bytes), "{error}");
+            assert_eq!(refusal(error.as_bytes()).as_deref(), refused, "{error}");
+        }
+    }
+
+    #[test]
+    fn redis_cluster_is_named() {
+        for error in ["CROSSSLOT Keys in request don't", "MOVED 866 10.0.0.5:6379", "CLUSTERDOWN"] {
+            let refused = refusal(error.as_bytes()).unwrap();
+            let why =
+                "Redis Cluster cannot keep messages; expected a server that is not in cluster mode";
+            assert_eq!(refused, format!("{why} ({error})"));
         }
     }
 }

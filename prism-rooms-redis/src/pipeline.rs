@@ -19,7 +19,7 @@ use prism_rooms::{Append, Channel, Read, Session, Ticket};
 use crate::{
     command,
     connection::Connection,
-    error::{Purpose, SessionError, shown},
+    error::{Purpose, SessionError},
     history,
     login::check_role,
     resp::{Frame, Scalars},
@@ -223,13 +223,13 @@ impl Pipeline {
                 self.sends_again = true;
             }
             Some(PendingReply::Append { append, .. }) => match history::refusal(why) {
-                Some(reason) => session.refused(append.ticket, shown(reason)),
+                Some(reason) => session.refused(append.ticket, reason),
                 // After the end of the session, it is not known whether it was kept.
                 None => return Err(SessionError::refused("EVAL", why, None)),
             },
             // It has no effect that counts, even if it fails half-way.
             Some(PendingReply::Read { read, .. }) => {
-                session.refused(read.ticket, shown(history::without_code(why)));
+                session.refused(read.ticket, history::reason(why));
             }
             other => return Err(SessionError::refused(command_name(other.as_ref()), why, None)),
         }

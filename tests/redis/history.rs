@@ -243,6 +243,13 @@ pub(crate) async fn a_server_without_memory_refuses_messages<N: Net>(program: Pa
     assert!(node.cluster.counts().connected);
 }
 
+pub(crate) async fn a_server_in_cluster_mode_keeps_no_messages<N: Net>(program: PathBuf) {
+    let redis = RedisServer::start(program, &["--cluster-enabled", "yes"]);
+    let node = Node::start::<N>(&redis, 100).await;
+    let why = node.history.append("tea", "to Redis Cluster").await.unwrap_err().to_string();
+    assert!(why.contains("Redis Cluster cannot keep messages"), "{why}");
+}
+
 /// The first server has the same `run_id` as before, but not the last message, in whose place there is another one.
 pub(crate) async fn a_server_that_was_a_replica_meanwhile_is_not_trusted<N: Net>(program: PathBuf) {
     let (first, second) =

@@ -67,6 +67,7 @@ scenarios! {
         a_restart_is_reported_even_if_the_data_is_there
         deleted_messages_are_reported
         a_server_without_memory_refuses_messages
+        a_server_in_cluster_mode_keeps_no_messages
         a_server_that_was_a_replica_meanwhile_is_not_trusted
         a_message_that_cannot_be_kept_leaves_no_gap
         a_message_that_is_kept_but_not_published_may_be_kept
