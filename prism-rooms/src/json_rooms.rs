@@ -291,8 +291,9 @@ impl<A: Authorize> JsonRooms<A> {
         &self.presence
     }
 
-    /// Removes a connection from a room, ends its presence there, and tells the client, which does not join again by
-    /// itself. Returns whether there was something to do.
+    /// Removes a connection of this node from a room, ends its presence there, and tells the client, which does not join again
+    /// by itself. Returns whether there was something to do. In a [cluster](crate::Cluster), connections of other nodes are
+    /// not found, and stay: call this on their node.
     ///
     /// Also cancels a join that your [`Authorize`] is deciding about at this moment, which [`Rooms::leave`] cannot do. If
     /// the client asks again, your `Authorize` decides again. So to ban a user, first record that where it looks.
