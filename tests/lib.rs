@@ -19,6 +19,7 @@
 //! statistics and subprocesses. `soak/` is one of these programs: see `README.md`. `security.rs` compares
 //! `SECURITY.md` with the code.
 
+pub mod broker_process;
 pub mod nats_server;
 pub mod process;
 pub mod proxy;

@@ -1,28 +1,19 @@
-//! [`RedisServer`]: a Redis or Valkey server of a scenario's own, on a free port of 127.0.0.1, which keeps nothing.
+//! [`RedisServer`]: a Redis or Valkey server of a scenario's own.
 
 use std::{
-    env,
     ffi::OsStr,
-    fs,
     io::{self, BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
-    process::{self, Command},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
-
-use crate::subprocess::Subprocess;
+use crate::broker_process::{BrokerProcess, find_program};
 
 /// How long the server may take to reply.
 const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Where servers listen: not where the system takes the ports of clients from. A client that tries to connect to such a
-/// port while nobody listens there may be given the same port, and so be connected to itself.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// Which program a scenario runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +24,10 @@ pub enum Kind {
     Valkey,
 }
 
-/// A server. It is killed when this is dropped.
+/// A server.
 pub struct RedisServer {
-    program: PathBuf,
-    arguments: Vec<String>,
-    port: u16,
-    /// Used if the arguments have a certificate.
-    tls_port: u16,
-    folder: PathBuf,
-    process: Option<Subprocess>,
+    /// The server's process.
+    pub process: BrokerProcess,
 }
 
 impl Kind {
@@ -64,74 +50,24 @@ impl RedisServer {
     /// # Panics
     /// If it does not start.
     pub fn start(program: PathBuf, arguments: &[&str]) -> Self {
-        let folder = create_folder();
-        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let mut server = Self { program, arguments, port: 0, tls_port: 0, folder, process: None };
-        for _ in 0..20 {
-            (server.port, server.tls_port) = (free_port(), free_port());
-            if server.port != server.tls_port && server.try_start() {
-                return server;
+        let process = BrokerProcess::start("Ready to accept connections", |place| {
+            let mut command = Command::new(&program);
+            command.args(["--bind", "127.0.0.1", "--port", &place.port.to_string()]);
+            command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
+            command.args(["--repl-diskless-sync-delay", "0", "--dir"]);
+            command.arg(&place.folder).args(arguments);
+            if arguments.contains(&"--tls-cert-file") {
+                command.args(["--tls-port", &place.other_port.to_string()]);
             }
-        }
-        panic!("the server does not start");
-    }
-
-    fn try_start(&mut self) -> bool {
-        let mut command = Command::new(&self.program);
-        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
-        command.args(["--repl-diskless-sync-delay", "0", "--dir"]);
-        command.arg(&self.folder).args(&self.arguments);
-        if self.arguments.iter().any(|argument| argument == "--tls-cert-file") {
-            command.args(["--tls-port", &self.tls_port.to_string()]);
-        }
-        let process = Subprocess::start(&mut command);
-        while let Ok(line) = process.next_line() {
-            if line.contains("Ready to accept connections") {
-                self.process = Some(process);
-                return true;
-            }
-        }
-        false // such as when somebody else has taken the port meanwhile
-    }
-
-    /// Starts the server again after [`kill`](Self::kill), on the same port, with nothing in it.
-    ///
-    /// # Panics
-    /// If it does not start.
-    pub fn start_again(&mut self) {
-        assert!(self.try_start(), "the server does not start again");
-    }
-
-    /// Kills the server.
-    pub fn kill(&mut self) {
-        self.process = None;
-    }
-
-    /// Stops the server as SIGSTOP does: its connections stay open, and nothing moves.
-    pub fn pause(&self) {
-        self.signal(Signal::STOP);
-    }
-
-    /// Ends a [`pause`](Self::pause).
-    pub fn resume(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        self.process.as_ref().expect("a server that runs").signal(signal);
-    }
-
-    /// Returns the server's address.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+            command
+        });
+        Self { process }
     }
 
     /// Returns the server's URL, with this user and password, such as `ann:secret@`.
     #[must_use]
     pub fn url(&self, login: &str) -> String {
-        format!("redis://{login}{}/", self.address())
+        format!("redis://{login}{}/", self.process.address())
     }
 
     /// Returns the server's URL for TLS, if its arguments have a certificate.
@@ -143,7 +79,7 @@ impl RedisServer {
     /// Returns the server's address for TLS, if its arguments have a certificate.
     #[must_use]
     pub fn tls_address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.tls_port).into()
+        self.process.other_address()
     }
 
     /// Sends a command to the server, as the user `default`, and returns its reply: one line for each value.
@@ -151,7 +87,7 @@ impl RedisServer {
     /// # Panics
     /// If the server does not reply.
     pub fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
-        command_at(self.address(), words).expect("a server that replies")
+        command_at(self.process.address(), words).expect("a server that replies")
     }
 
     /// Returns the commands that the server carries out from now on, a line each, those of scripts, too.
@@ -159,7 +95,7 @@ impl RedisServer {
     /// # Panics
     /// If the server does not reply.
     pub fn monitor(&self) -> impl Iterator<Item = String> {
-        let mut stream = TcpStream::connect(self.address()).expect("a server that listens");
+        let mut stream = TcpStream::connect(self.process.address()).expect("a server that listens");
         stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         stream.write_all(b"MONITOR\r\n").expect("a server that reads");
         let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line in time"));
@@ -183,7 +119,7 @@ impl RedisServer {
     /// connections.
     #[must_use]
     pub fn is_master(&self) -> bool {
-        command_at(self.address(), &["ROLE"]).is_ok_and(|role| role.starts_with("master\n"))
+        command_at(self.process.address(), &["ROLE"]).is_ok_and(|role| role.starts_with("master\n"))
     }
 
     /// Makes the server a replica, and waits until it has what its master has now.
@@ -191,7 +127,7 @@ impl RedisServer {
     /// # Panics
     /// If that takes too long.
     pub fn follow(&self, master: &Self) {
-        let port = master.port.to_string();
+        let port = master.process.address().port().to_string();
         self.command(&["REPLICAOF", "127.0.0.1", &port]);
         let began = Instant::now();
         loop {
@@ -235,15 +171,6 @@ pub(crate) fn command_at<W: AsRef<OsStr>>(address: SocketAddr, words: &[W]) -> i
     Ok(reply)
 }
 
-/// Creates a folder of a server's own.
-pub(crate) fn create_folder() -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Relaxed);
-    let folder = env::temp_dir().join(format!("prism-broker-{}-{number}", process::id()));
-    fs::create_dir(&folder).expect("a folder of its own");
-    folder
-}
-
 /// Adds the values of a reply, each with a line break.
 fn read_reply(stream: &mut impl BufRead, reply: &mut String) -> io::Result<()> {
     let mut line = String::new();
@@ -269,34 +196,4 @@ fn read_reply(stream: &mut impl BufRead, reply: &mut String) -> io::Result<()> {
         None => return Err(io::ErrorKind::UnexpectedEof.into()),
     }
     Ok(())
-}
-
-/// Returns a program that `.ci/install` installs. If it is missing, says so.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let program = env::current_exe().expect("the path of this program");
-    let installed = program.ancestors().map(|folder| folder.join("ci"));
-    let found = env::split_paths(&path).chain(installed).map(|folder| folder.join(name));
-    let found = found.into_iter().find(|program| program.is_file());
-    if found.is_none() {
-        assert!(env::var_os("PRISM_TESTS_ALL").is_none(), "{name} is missing: see .ci/install");
-        eprintln!("NOT TESTED: {name} is missing");
-    }
-    found
-}
-
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let port = fastrand::u16(PORTS);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.process = None;
-        let _ = fs::remove_dir_all(&self.folder);
-    }
 }

@@ -1,17 +1,16 @@
 //! [`Sentinels`]: a server, its replica, and three Sentinels that make the replica the master when the server fails.
 
 use std::{
-    fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    redis_server::{RedisServer, command_at, create_folder, free_port},
-    subprocess::Subprocess,
+    broker_process::BrokerProcess,
+    redis_server::{RedisServer, command_at},
 };
 
 /// The name of the master.
@@ -20,12 +19,10 @@ pub const MASTER: &str = "cache";
 /// How long it may take until all Sentinels know each other, and the replica.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A Sentinel. It is killed when this is dropped.
+/// A Sentinel.
 pub struct Sentinel {
-    port: u16,
-    other_port: u16,
-    folder: PathBuf,
-    _process: Subprocess,
+    /// The Sentinel's process.
+    pub process: BrokerProcess,
 }
 
 /// A replica, and Sentinels that watch it and its master.
@@ -37,70 +34,41 @@ pub struct Sentinels {
 }
 
 impl Sentinel {
-    /// Starts a Sentinel for the server at this address, the [`MASTER`]. So many Sentinels have to agree that it is down.
-    /// `{port}` in the configuration stands for another free port.
+    /// Starts a Sentinel for the server at this address, the [`MASTER`]. So many Sentinels have to agree that it is
+    /// down. `{port}` in the configuration stands for another free port.
     ///
     /// # Panics
     /// If it does not start.
     #[must_use]
     pub fn start(program: &Path, master: SocketAddr, quorum: u8, configuration: &str) -> Self {
-        for _ in 0..20 {
-            if let Some(sentinel) = Self::try_start(program, master, quorum, configuration) {
-                return sentinel;
-            }
-        }
-        panic!("the Sentinel does not start");
-    }
-
-    fn try_start(
-        program: &Path,
-        master: SocketAddr,
-        quorum: u8,
-        configuration: &str,
-    ) -> Option<Self> {
-        let (port, other_port, folder) = (free_port(), free_port(), create_folder());
-        let (file, master_port) = (folder.join("sentinel.conf"), master.port());
-        let text = format!(
-            "bind 127.0.0.1\nport {port}\ndir {}\n\
-             sentinel monitor {MASTER} 127.0.0.1 {master_port} {quorum}\n\
-             sentinel down-after-milliseconds {MASTER} 1000\n\
-             sentinel failover-timeout {MASTER} 5000\n\
-             {}\n",
-            folder.display(),
-            configuration.replace("{port}", &other_port.to_string())
-        );
-        fs::write(&file, text).expect("a folder of its own");
-        let process = Subprocess::start(Command::new(program).arg(&file).arg("--sentinel"));
-        while let Ok(line) = process.next_line() {
-            if line.contains("+monitor") {
-                return Some(Self { port, other_port, folder, _process: process });
-            }
-        }
-        let _ = fs::remove_dir_all(&folder);
-        None // such as when somebody else has taken the port meanwhile
-    }
-
-    /// Returns the Sentinel's address.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
-    }
-
-    /// Returns the address with the other port, if its configuration uses that.
-    #[must_use]
-    pub fn other_address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.other_port).into()
+        let process = BrokerProcess::start("+monitor", |place| {
+            let text = format!(
+                "bind 127.0.0.1\nport {}\ndir {}\n\
+                 sentinel monitor {MASTER} 127.0.0.1 {} {quorum}\n\
+                 sentinel down-after-milliseconds {MASTER} 1000\n\
+                 sentinel failover-timeout {MASTER} 5000\n\
+                 {}\n",
+                place.port,
+                place.folder.display(),
+                master.port(),
+                configuration.replace("{port}", &place.other_port.to_string())
+            );
+            let mut command = Command::new(program);
+            command.arg(place.write("sentinel.conf", &text)).arg("--sentinel");
+            command
+        });
+        Self { process }
     }
 
     /// Returns whether it knows two others, and this replica.
     fn is_ready(&self, replica: &RedisServer) -> bool {
         let ask = |question| {
-            let reply = command_at(self.address(), &["SENTINEL", question, MASTER]);
+            let reply = command_at(self.process.address(), &["SENTINEL", question, MASTER]);
             reply.expect("a Sentinel that replies")
         };
         let (quorum, replicas) = (ask("CKQUORUM"), ask("REPLICAS"));
         quorum.starts_with("+OK 3 usable")
-            && replicas.contains(&replica.address().to_string())
+            && replicas.contains(&replica.process.address().to_string())
             && replicas.contains("master-link-status\nok\n")
     }
 }
@@ -114,7 +82,7 @@ impl Sentinels {
     pub fn watch(program: &Path, master: &RedisServer) -> Self {
         let replica = RedisServer::start(program.to_owned(), &[]);
         replica.follow(master);
-        let start = |_| Sentinel::start(program, master.address(), 2, "");
+        let start = |_| Sentinel::start(program, master.process.address(), 2, "");
         let sentinels = Self { replica, sentinels: (0..3).map(start).collect() };
         let began = Instant::now();
         while !sentinels.sentinels.iter().all(|sentinel| sentinel.is_ready(&sentinels.replica)) {
@@ -127,13 +95,8 @@ impl Sentinels {
     /// Returns the URL.
     #[must_use]
     pub fn url(&self) -> String {
-        let addresses = self.sentinels.iter().map(|sentinel| sentinel.address().to_string());
+        let addresses =
+            self.sentinels.iter().map(|sentinel| sentinel.process.address().to_string());
         format!("redis+sentinel://{}/{MASTER}", addresses.collect::<Vec<_>>().join(","))
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }

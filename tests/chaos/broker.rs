@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use prism_tests::{
+    broker_process::BrokerProcess,
     nats_server::NatsServer,
     redis_server::{self, RedisServer},
 };
@@ -63,7 +64,7 @@ impl Broker {
     }
 
     pub(crate) fn url(&self) -> String {
-        self.url_at(self.address())
+        self.url_at(self.process().address())
     }
 
     /// Returns the URL of something that stands in front of the server.
@@ -74,10 +75,17 @@ impl Broker {
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub(crate) const fn process(&self) -> &BrokerProcess {
         match self {
-            Self::Redis(server) => server.address(),
-            Self::Nats(server) => server.address(),
+            Self::Redis(server) => &server.process,
+            Self::Nats(server) => &server.process,
+        }
+    }
+
+    pub(crate) const fn process_mut(&mut self) -> &mut BrokerProcess {
+        match self {
+            Self::Redis(server) => &mut server.process,
+            Self::Nats(server) => &mut server.process,
         }
     }
 
@@ -86,34 +94,6 @@ impl Broker {
         match self {
             Self::Redis(_) => 2,
             Self::Nats(_) => 1,
-        }
-    }
-
-    pub(crate) fn pause(&self) {
-        match self {
-            Self::Redis(server) => server.pause(),
-            Self::Nats(server) => server.pause(),
-        }
-    }
-
-    pub(crate) fn resume(&self) {
-        match self {
-            Self::Redis(server) => server.resume(),
-            Self::Nats(server) => server.resume(),
-        }
-    }
-
-    pub(crate) fn kill(&mut self) {
-        match self {
-            Self::Redis(server) => server.kill(),
-            Self::Nats(server) => server.kill(),
-        }
-    }
-
-    pub(crate) fn start_again(&mut self) {
-        match self {
-            Self::Redis(server) => server.start_again(),
-            Self::Nats(server) => server.start_again(),
         }
     }
 }

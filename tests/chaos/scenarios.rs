@@ -73,7 +73,7 @@ pub(crate) async fn node_paused(name: &str, program: Program) {
 pub(crate) async fn server_paused(name: &str, program: Program, outage: Option<Duration>) {
     let mut world = World::start(program, SMALL).await;
     let paused = now();
-    world.broker.pause();
+    world.broker.process().pause();
     let noticed = world.all_report("disconnected", paused, NO_ECHO + SPARE);
     let left = world.all_report("left", paused, WITHDRAWN + SPARE);
     for node in 0..3 {
@@ -81,7 +81,7 @@ pub(crate) async fn server_paused(name: &str, program: Program, outage: Option<D
     }
     sleep((paused + outage.unwrap_or(20 * SECOND)).saturating_sub(now())).await;
     let resumed = now();
-    world.broker.resume();
+    world.broker.process().resume();
     let connected = world.all_report("connected", resumed, RECOVERY);
     let back = world.all_rooms_are_back(RECOVERY - connected).await;
     let people = world.all_show_all(resumed, RECOVERY);
@@ -97,10 +97,10 @@ pub(crate) async fn server_killed(name: &str, program: Program, outage: Option<D
     let mut measured = Vec::new();
     for outage in [Duration::ZERO, outage.unwrap_or(6 * SECOND)] {
         let killed = now();
-        world.broker.kill();
+        world.broker.process_mut().kill();
         world.all_report("disconnected", killed, SECOND + SPARE);
         sleep(outage).await;
-        world.broker.start_again();
+        world.broker.process_mut().start_again();
         let started = now();
         let connected = world.all_report("connected", started, RECOVERY);
         let back = world.all_rooms_are_back(RECOVERY - connected).await;
@@ -119,7 +119,7 @@ pub(crate) async fn failover(name: &str, program: Program) {
     let url = sentinels.url();
     let mut world = World::start_at(Broker::Redis(master), [&url, &url, &url], SMALL).await;
     let killed = now();
-    world.broker.kill();
+    world.broker.process_mut().kill();
     world.all_report("disconnected", killed, SECOND + SPARE);
     let mut promoted = killed; // it was not promoted before this
     loop {

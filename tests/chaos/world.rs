@@ -53,7 +53,7 @@ impl World {
         script: Option<Box<dyn FnMut() -> Script + Send>>,
         size: usize,
     ) -> Self {
-        let proxy = script.map(|script| Proxy::in_front_of(broker.address(), script));
+        let proxy = script.map(|script| Proxy::in_front_of(broker.process().address(), script));
         let url = broker.url();
         let last_url = proxy.as_ref().map(|proxy| broker.url_at(proxy.address()));
         let last_url = last_url.unwrap_or_else(|| url.clone());

@@ -65,11 +65,11 @@ pub(crate) async fn all_rooms_and_people_are_back_after_a_restart<N: Net>(progra
     for room in 0..ROOMS {
         there.rooms.join(&connection, &format!("room {room}")).expect("room");
     }
-    broker.kill();
+    broker.process.kill();
     for node in [&here, &there] {
         node.disconnected().await;
     }
-    broker.start_again();
+    broker.process.start_again();
     let began = Instant::now();
     for node in [&here, &there] {
         node.reconnected().await;
@@ -96,7 +96,7 @@ pub(crate) async fn all_rooms_and_people_are_back_after_a_restart<N: Net>(progra
 async fn cut_off<N: Net>(program: PathBuf, time: Duration) -> (engine::Broker, Proxy, Node, Node) {
     let broker = engine::start(program);
     let here = Node::on::<N>(&broker).await;
-    let proxy = freezing_proxy(broker.address(), time);
+    let proxy = freezing_proxy(broker.process.address(), time);
     let there = Node::start::<N>(nats_at::<N>(&format!("nats://{}", proxy.address()))).await;
     here.meet::<N>().await;
     there.meet::<N>().await;

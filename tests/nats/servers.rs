@@ -21,10 +21,10 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 async fn start<N: Net>(program: PathBuf, configuration: &str) -> ([NatsServer; 2], Node, Node) {
     let mut servers: [_; 2] = NatsServer::start_cluster(&program, configuration);
     let [first, second] = servers.each_ref().map(|server| server.url(""));
-    servers[1].kill();
+    servers[1].process.kill();
     let here = Node::start::<N>(nats_at::<N>(&format!("{first},{second}"))).await;
     here.connected::<N>().await;
-    servers[1].start_again();
+    servers[1].process.start_again();
     let there = Node::start::<N>(nats_at::<N>(&second)).await;
     here.meet::<N>().await;
     there.meet::<N>().await;
@@ -48,9 +48,9 @@ pub(crate) async fn another_server_takes_over<N: Net>(program: PathBuf) {
     let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
     reach::<N>(&ann, &ben, "one").await;
     reach::<N>(&ben, &ann, "two").await;
-    first.kill();
+    first.process.kill();
     let reason = here.disconnected().await;
-    assert!(reason.starts_with(&first.address().to_string()), "{reason}");
+    assert!(reason.starts_with(&first.process.address().to_string()), "{reason}");
     let began = Instant::now();
     here.reconnected().await;
     assert!(here.rooms.reached("tea").await);
@@ -82,7 +82,7 @@ pub(crate) async fn a_server_in_lame_duck_mode_is_left_without_a_loss<N: Net>(pr
         pause::<N>().await;
     }
     zip(read_numbers(&carl, LAST), read_numbers(&dora, LAST)).await;
-    first.kill();
+    first.process.kill();
     reach::<N>(&ann, &ben, "three").await;
     for node in [&here, &there] {
         assert_eq!(node.cluster.counts().missed, 0);

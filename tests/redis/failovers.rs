@@ -32,7 +32,7 @@ pub(crate) async fn all_goes_on_at_the_replica<N: Net>(program: PathBuf) {
     let keeping = history::Node::start_on::<N>(backplane(), 100).await;
     let (client, ..) = keeping.join::<N>(None).await;
     let last = keeping.append("old").await;
-    master.kill();
+    master.process.kill();
     here.disconnected().await;
     there.disconnected().await;
     while !sentinels.replica.is_master() {
@@ -53,7 +53,7 @@ pub(crate) async fn a_master_that_stalls_is_left<N: Net>(program: PathBuf) {
     let sentinels = Sentinels::watch(&program, &master);
     let node = Node::start::<N>(redis_at::<N>(&sentinels.url())).await;
     node.connected::<N>().await;
-    master.pause();
+    master.process.pause();
     assert_eq!(node.disconnected().await, "what was published did not come back in time");
     node.reconnected().await;
     assert!(sentinels.replica.is_master());
@@ -65,9 +65,9 @@ pub(crate) async fn sentinels_may_have_users_of_their_own<N: Net>(program: PathB
     let redis = RedisServer::start(program.clone(), &["--requirepass", "secret"]);
     let users = "sentinel auth-pass cache secret\nuser default off\n\
         user watcher on >key -@all +auth +sentinel|get-master-addr-by-name";
-    let sentinel = Sentinel::start(&program, redis.address(), 1, users);
+    let sentinel = Sentinel::start(&program, redis.process.address(), 1, users);
     let redis_with = |master: &str| {
-        let url = format!("redis+sentinel://:secret@{}/{master}", sentinel.address());
+        let url = format!("redis+sentinel://:secret@{}/{master}", sentinel.process.address());
         redis_at::<N>(&url)
     };
     let node = Node::start::<N>(redis_with(MASTER).sentinel_login("watcher", "key")).await;
@@ -80,7 +80,7 @@ pub(crate) async fn sentinels_may_have_users_of_their_own<N: Net>(program: PathB
         let reason = Node::start::<N>(backplane).await.connect_failed().await;
         assert!(reason.contains(expected), "{reason}");
     }
-    let url = format!("redis://{}", sentinel.address());
+    let url = format!("redis://{}", sentinel.process.address());
     let reason = Node::start::<N>(redis_at::<N>(&url)).await.connect_failed().await;
     assert!(reason.contains("Redis refused HELLO: NO"), "{reason}"); // NOAUTH, or NOPERM
 }
@@ -94,7 +94,7 @@ pub(crate) async fn sentinels_and_servers_use_tls<N: Net>(program: PathBuf) {
     let configuration = format!("tls-port {{port}}\n{configuration}\ntls-replication yes");
     let sentinel = Sentinel::start(&program, redis.tls_address(), 1, &configuration);
     let trusting = |authority: &Authority| {
-        let url = format!("rediss+sentinel://{}/{MASTER}", sentinel.other_address());
+        let url = format!("rediss+sentinel://{}/{MASTER}", sentinel.process.other_address());
         let tls = TlsClient::trusting_pem_file(authority.file()).expect("an authority");
         Redis::new(N::default(), &url).expect("a URL").tls(tls)
     };

@@ -197,14 +197,14 @@ pub(crate) async fn a_restart_is_reported_even_if_the_data_is_there<N: Net>(prog
         let (client, ..) = node.join::<N>(None).await;
         let last = node.append("old").await;
         redis.command(&["SET", "witness", "there"]);
-        redis.kill();
+        redis.process.kill();
         while node.cluster.counts().connected {
             let events = node.cluster.events();
             while !matches!(events.recv().await, Some(ClusterEvent::ConnectFailed { .. })) {}
         }
         let failed = node.history.append("tea", "lost").await;
         assert_eq!(failed, Err(AppendError::Unavailable));
-        redis.start_again();
+        redis.process.start_again();
         assert_eq!(redis.command(&["EXISTS", "witness"]), format!(":{}\n", u8::from(is_kept)));
         node.connected().await;
         is_broken::<N>(&node, &client, &last).await;

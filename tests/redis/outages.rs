@@ -17,7 +17,7 @@ const IS_REPLICA: &str = "the server's role is \"slave\"; expected \"master\"";
 
 pub(crate) async fn a_replica_is_no_backplane<N: Net>(program: PathBuf) {
     let master = RedisServer::start(program.clone(), &[]);
-    let of_master = format!("127.0.0.1 {}", master.address().port());
+    let of_master = format!("127.0.0.1 {}", master.process.address().port());
     let replica = RedisServer::start(program, &["--replicaof", &of_master]);
     let node = Node::on::<N>(&replica).await;
     let reason = node.connect_failed().await;
@@ -29,7 +29,7 @@ pub(crate) async fn a_server_that_becomes_a_replica_is_left<N: Net>(program: Pat
     let demoted = RedisServer::start(program, &[]);
     let node = Node::on::<N>(&demoted).await;
     node.connected::<N>().await;
-    let port = master.address().port().to_string();
+    let port = master.process.address().port().to_string();
     demoted.command(&["REPLICAOF", "127.0.0.1", &port]);
     let began = Instant::now();
     let reason = node.disconnected().await;

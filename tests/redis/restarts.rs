@@ -15,14 +15,14 @@ const RECOVERY: Duration = Duration::from_secs(10);
 pub(crate) async fn a_server_that_restarts_empty_is_used_again<N: Net>(program: PathBuf) {
     let (mut broker, here, there) = two_nodes::<N>(program).await;
     let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
-    broker.kill();
+    broker.process.kill();
     here.disconnected().await;
     here.event(|event| {
         matches!(event, ClusterEvent::ConnectFailed { reason }
         if reason.contains(" cannot be reached: "))
     })
     .await;
-    broker.start_again();
+    broker.process.start_again();
     let began = Instant::now();
     here.reconnected().await;
     there.reconnected().await;
@@ -36,7 +36,7 @@ pub(crate) async fn a_server_that_stalls_is_noticed<N: Net>(program: PathBuf) {
     let (broker, here, there) = two_nodes::<N>(program).await;
     let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
     let eve = here.join::<N>("tea").await;
-    broker.pause();
+    broker.process.pause();
     ann.send("just us").await.expect("an open connection");
     assert_eq!(next(&eve).await, "just us", "the server is not needed for that");
     let began = Instant::now();
@@ -44,7 +44,7 @@ pub(crate) async fn a_server_that_stalls_is_noticed<N: Net>(program: PathBuf) {
     assert_eq!(reason, "what was published did not come back in time");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     there.disconnected().await;
-    broker.resume();
+    broker.process.resume();
     let began = Instant::now();
     here.reconnected().await;
     there.reconnected().await;
