@@ -65,4 +65,10 @@ impl NatsServer {
     pub fn url(&self, login: &str) -> String {
         format!("nats://{login}{}", self.process.address())
     }
+
+    /// Returns the server's URL for TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        format!("tls://{}", self.process.address())
+    }
 }

@@ -18,7 +18,9 @@ mod rooms;
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
 mod servers;
+#[path = "../redis/tls.rs"]
 mod tls;
+mod tls_servers;
 
 use std::time::Duration;
 
@@ -78,4 +80,7 @@ scenarios! {
         a_server_in_lame_duck_mode_is_left_without_a_loss;
     tls:
         messages_are_encrypted;
+    tls_servers:
+        a_server_that_requires_tls_is_named
+        a_server_without_tls_is_refused;
 }

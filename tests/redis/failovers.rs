@@ -14,9 +14,9 @@ use prism_tests::{
 
 use crate::{
     authority::Authority,
+    engine::tls_arguments,
     history,
     node::{Net, Node, next, pause, redis_at},
-    tls::arguments,
 };
 
 /// Within what time all works again once a replica is the master.
@@ -87,7 +87,7 @@ pub(crate) async fn sentinels_may_have_users_of_their_own<N: Net>(program: PathB
 
 pub(crate) async fn sentinels_and_servers_use_tls<N: Net>(program: PathBuf) {
     let authority = Authority::new();
-    let arguments = arguments(&authority);
+    let arguments = tls_arguments(&authority);
     let redis = RedisServer::start(program.clone(), &arguments.split(' ').collect::<Vec<_>>());
     // The words `--name value` of a command line are a line `name value` of a configuration.
     let configuration = arguments.replace(" --", "\n").replace("--", "");

@@ -19,6 +19,7 @@ mod restarts;
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
 mod tls;
+mod tls_servers;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -34,6 +35,12 @@ macro_rules! scenarios {
         scenarios! { @on smol_redis smol Redis $($file: $($scenario)*;)* }
         scenarios! { @on async_std_redis async_std Redis $($file: $($scenario)*;)* }
         scenarios! { @on tokio_valkey tokio Valkey $($file: $($scenario)*;)* }
+    };
+    // The Valkey that `.ci/install` installs has no TLS.
+    (@tls $($scenarios:tt)*) => {
+        scenarios! { @on tokio_tls tokio Redis $($scenarios)* }
+        scenarios! { @on smol_tls smol Redis $($scenarios)* }
+        scenarios! { @on async_std_tls async_std Redis $($scenarios)* }
     };
     (@on $module:ident $runtime:ident $kind:ident $($file:ident: $($scenario:ident)*;)*) => {
         mod $module {
@@ -98,9 +105,15 @@ scenarios! {
     restarts:
         a_server_that_restarts_empty_is_used_again
         a_server_that_stalls_is_noticed;
+    tls_servers:
+        tls_needs_a_url_that_says_so;
 }
 
-// The Valkey that `.ci/install` installs has no TLS.
-scenarios! { @on tokio_tls tokio Redis tls: messages_are_encrypted the_configuration_in_the_guide_works; failovers: sentinels_and_servers_use_tls; }
-scenarios! { @on smol_tls smol Redis tls: messages_are_encrypted the_configuration_in_the_guide_works; failovers: sentinels_and_servers_use_tls; }
-scenarios! { @on async_std_tls async_std Redis tls: messages_are_encrypted the_configuration_in_the_guide_works; failovers: sentinels_and_servers_use_tls; }
+scenarios! { @tls
+    failovers:
+        sentinels_and_servers_use_tls;
+    tls:
+        messages_are_encrypted;
+    tls_servers:
+        the_configuration_in_the_guide_works;
+}
