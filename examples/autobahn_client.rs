@@ -5,8 +5,8 @@
 //! ```
 //!
 //! With `--deflate` it offers compression, and compresses every message. With `--deflate-takeover` each may refer to
-//! earlier ones. With the feature `tls`, the URL may begin with `wss://`, and `--ca` names a file with the certificate of
-//! the authority that is trusted.
+//! earlier ones. With the feature `tls`, the URL may begin with `wss://`, and `--ca` names a file with the certificate
+//! of the authority that is trusted.
 
 use std::error::Error;
 

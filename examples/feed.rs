@@ -1,4 +1,5 @@
-//! A client that survives outages: it follows the prices of the example `ticker`, and subscribes again on each connection.
+//! A client that survives outages: it follows the prices of the example `ticker`, and subscribes again on each
+//! connection.
 //!
 //! ```text
 //! feed [ws://127.0.0.1:8080/prices [SYMBOL ...]]

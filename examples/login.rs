@@ -4,10 +4,10 @@
 //! login [ADDR]
 //! ```
 //!
-//! The page connects to `/ws` with the cookie that `/login?name=NAME` has set, so the server knows the name. A client first
-//! receives `you are NAME`, then a line for each event: `NAME joined`, `NAME left`, or `NAME: TEXT`. A connection without
-//! the cookie is closed with the code 4001. (A page would not see a status such as 401: only that the connection failed.)
-//! A connection of another site's page is refused with 403.
+//! The page connects to `/ws` with the cookie that `/login?name=NAME` has set, so the server knows the name. A client
+//! first receives `you are NAME`, then a line for each event: `NAME joined`, `NAME left`, or `NAME: TEXT`. A connection
+//! without the cookie is closed with the code 4001. (A page would not see a status such as 401: only that the
+//! connection failed.) A connection of another site's page is refused with 403.
 
 use std::{
     collections::HashMap,

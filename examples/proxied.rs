@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The proxy is an HTTP proxy that sets `X-Forwarded-For`. With `--forwarded` it sets `Forwarded` instead. With
-//! `--proxy-protocol` it is a proxy for TCP, which sends a header of the PROXY protocol. The configurations of proxies are in `prism-driver/docs/behind-a-proxy.md`.
+//! `--proxy-protocol` it is a proxy for TCP, which sends a header of the PROXY protocol. The configurations of proxies
+//! are in `prism-driver/docs/behind-a-proxy.md`.
 
 use std::{error::Error, time::Duration};
 

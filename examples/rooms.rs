@@ -4,20 +4,20 @@
 //! rooms [ADDR] [--redis URL] [--prefix NAME] [--node URL]...
 //! ```
 //!
-//! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server. Each
-//! `--node`, such as `--node http://127.0.0.1:8081`, is another one of them, to which a page connects when it has lost this
-//! one.
+//! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server.
+//! Each `--node`, such as `--node http://127.0.0.1:8081`, is another one of them, to which a page connects when it has
+//! lost this one.
 //!
-//! The last messages of each room are kept: in Redis, or without it in memory. So a page that is new to a room shows what was
-//! said last, and one that was offline, or that is loaded again, shows what it has missed.
+//! The last messages of each room are kept: in Redis, or without it in memory. So a page that is new to a room shows
+//! what was said last, and one that was offline, or that is loaded again, shows what it has missed.
 //!
 //! The server is a [`JsonRooms`], and the page uses its client, `prism.js`. What is left to do is to say what this
 //! chat allows: which names, texts and rooms. The guide "Rooms in the browser" (`prism-rooms/docs/browser.md`)
 //! describes both sides.
 //!
 //! A browser is a person: its tabs have the same key, which the page generates and passes as `/ws?person=KEY`. Nobody
-//! logs in, so anyone can claim to be anyone; the example `login` shows how to authenticate people. Members are shown with
-//! `{"name": NAME, "typing": BOOL}`, and send `{"name": NAME, "text": TEXT}`.
+//! logs in, so anyone can claim to be anyone; the example `login` shows how to authenticate people. Members are shown
+//! with `{"name": NAME, "typing": BOOL}`, and send `{"name": NAME, "text": TEXT}`.
 
 use std::{borrow::Cow, io, time::Duration};
 
@@ -42,8 +42,8 @@ const MAX_ROOMS: usize = 32;
 /// How many people may be in a room. Each of them is sent a list of all the others.
 const MAX_PEOPLE: usize = 200;
 
-/// How long a request may be, in bytes: more than [`JsonRooms::max_data_size`], so that what exceeds that is refused, and
-/// the connection goes on.
+/// How long a request may be, in bytes: more than [`JsonRooms::max_data_size`], so that what exceeds that is refused,
+/// and the connection goes on.
 const MAX_REQUEST_LEN: usize = 20 << 10;
 
 /// How many characters a text may have.
@@ -59,8 +59,9 @@ const KEEP: Keep = Keep::new(1000, Duration::from_secs(24 * 60 * 60));
 /// How many of them a page shows that is new to a room.
 const RECENT: u32 = 50;
 
-/// While this many bytes are unsent, a client gets no messages; it gets them when it has read. This is an eighth of the default: clients share the
-/// bytes of a long message, but each client that does not read has its own copy of the short ones.
+/// While this many bytes are unsent, a client gets no messages; it gets them when it has read. This is an eighth of the
+/// default: clients share the bytes of a long message, but each client that does not read has its own copy of the short
+/// ones.
 const MAX_UNSENT: usize = 8 << 10;
 
 /// Why a name is refused.

@@ -35,8 +35,8 @@ impl Arguments {
         Ok(Self { address, redis, prefix, nodes })
     }
 
-    /// Returns this node of the cluster, and prints what happens there. Without Redis, it is alone, and keeps messages in
-    /// memory.
+    /// Returns this node of the cluster, and prints what happens there. Without Redis, it is alone, and keeps messages
+    /// in memory.
     pub(crate) fn cluster<N: Network>(
         &self,
         runtime: &N,

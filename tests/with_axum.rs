@@ -1,5 +1,5 @@
-//! The example `with_axum`, in which HTTP is served by axum: the limits and deadlines of connections that have not become
-//! WebSockets are the example's own.
+//! The example `with_axum`, in which HTTP is served by axum: the limits and deadlines of connections that have not
+//! become WebSockets are the example's own.
 
 use std::{
     env,

@@ -1,4 +1,5 @@
-//! Feeds any bytes to a client's handshakes, with a server and with a proxy: no panic, and the same verdict byte by byte.
+//! Feeds any bytes to a client's handshakes, with a server and with a proxy: no panic, and the same verdict byte by
+//! byte.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

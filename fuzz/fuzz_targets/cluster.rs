@@ -1,7 +1,7 @@
-//! A node of a cluster, with a backplane that delivers any bytes, and what the node has published itself, with changes, as
-//! if from other nodes. Nothing panics, and the node goes on: it connects again, subscribes, and its members receive what
-//! it sends, unless what arrived has closed them. A watcher of presence sees the people that are listed, and once the node
-//! has left, those of other nodes are gone.
+//! A node of a cluster, with a backplane that delivers any bytes, and what the node has published itself, with changes,
+//! as if from other nodes. Nothing panics, and the node goes on: it connects again, subscribes, and its members receive
+//! what it sends, unless what arrived has closed them. A watcher of presence sees the people that are listed, and once
+//! the node has left, those of other nodes are gone.
 #![no_main]
 
 use std::{

@@ -16,7 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(decode(bytes, 7), whole);
 });
 
-/// Returns the operations in these bytes, which arrive in pieces of this size, and the error at the end, if there is one.
+/// Returns the operations in these bytes, which arrive in pieces of this size, and the error at the end, if there is
+/// one.
 fn decode(bytes: &[u8], size: usize) -> (Vec<Operation>, Option<Malformed>) {
     let (mut decoder, mut operations) = (Decoder::default(), Vec::new());
     for piece in bytes.chunks(size.max(1)) {

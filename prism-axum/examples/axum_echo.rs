@@ -1,4 +1,5 @@
-//! An echo server under axum: sends every message back, on every path, over HTTP/1.1, and over HTTP/2 with prior knowledge.
+//! An echo server under axum: sends every message back, on every path, over HTTP/1.1, and over HTTP/2 with prior
+//! knowledge.
 //!
 //! ```text
 //! axum_echo [ADDR] [--deflate | --deflate-takeover]

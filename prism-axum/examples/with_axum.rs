@@ -6,8 +6,8 @@
 //! curl -d 'your parcel is here' http://127.0.0.1:8080/notify/ada
 //! ```
 //!
-//! `axum::serve` limits neither how many connections there are nor how long they may be silent. This example does. Unlike
-//! Prism's own `Server`, it evicts no idle connection for a new one.
+//! `axum::serve` limits neither how many connections there are nor how long they may be silent. This example does.
+//! Unlike Prism's own `Server`, it evicts no idle connection for a new one.
 
 use std::{
     collections::HashMap,

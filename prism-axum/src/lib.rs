@@ -45,10 +45,10 @@
 //! # Settings
 //!
 //! [`WebSockets`] has the limits, the rules for requests (such as [origins](WebSocketsBuilder::origins) and
-//! [proxies](WebSocketsBuilder::trust_proxies)), the counters and the shutdown. It is an
-//! [`Extension`](axum::Extension) of the router. Add that layer after the routes, because a layer of axum's reaches only the
-//! routes before it. Without it, connections have the default limits, and share one table for the whole process, which is
-//! never shut down: enough to try this crate out.
+//! [proxies](WebSocketsBuilder::trust_proxies)), the counters and the shutdown. It is an [`Extension`](axum::Extension)
+//! of the router. Add that layer after the routes, because a layer of axum's reaches only the routes before it. Without
+//! it, connections have the default limits, and share one table for the whole process, which is never shut down: enough
+//! to try this crate out.
 //!
 //! A limit on the connections of one address, and trusted proxies, need the address of the peer: make the server with
 //! `into_make_service_with_connect_info::<SocketAddr>()`. Without it, they have no effect.
@@ -56,24 +56,25 @@
 //! # What a connection knows of its request
 //!
 //! - [`Connection::path`] is the path before routers were nested, and [`Connection::query`] the query.
-//! - [`Connection::param`] is a parameter of axum's route: `{room}` in `/rooms/{room}`. A request gets a 400 if its value
-//!   would be dangerous as a file name.
+//! - [`Connection::param`] is a parameter of axum's route: `{room}` in `/rooms/{room}`. A request gets a 400 if its
+//!   value would be dangerous as a file name.
 //! - [`Connection::header`] is a header, until [`Handler::on_connect`] has returned.
 //! - [`Connection::peer_addr`] is the client's address, if the server is made with
 //!   `into_make_service_with_connect_info::<SocketAddr>()`; otherwise `None`.
-//! - `Connection::tls` has the client's certificates, with the feature `tls`, if what accepts TLS puts an `Arc<TlsInfo>` into
-//!   the extensions of the requests. `TlsInfo::of_server` makes it.
-//! - [`Connection::data`] is what the application has attached with [`WebSocketUpgrade::data`]: for example the user that
-//!   another extractor has identified.
+//! - `Connection::tls` has the client's certificates, with the feature `tls`, if what accepts TLS puts an
+//!   `Arc<TlsInfo>` into the extensions of the requests. `TlsInfo::of_server` makes it.
+//! - [`Connection::data`] is what the application has attached with [`WebSocketUpgrade::data`]: for example the user
+//!   that another extractor has identified.
 //!
 //! # Shutdown
 //!
-//! [`WebSockets::closing`] tells the WebSockets before it lets axum end, as in the example. It matters: axum knows nothing
-//! of WebSockets over HTTP/1.1, and would wait for those over HTTP/2. [`WebSockets::shut_down`] then waits until all have
-//! ended, for at most the [grace period](ServerOptions::shutdown_grace) and a second.
+//! [`WebSockets::closing`] tells the WebSockets before it lets axum end, as in the example. It matters: axum knows
+//! nothing of WebSockets over HTTP/1.1, and would wait for those over HTTP/2. [`WebSockets::shut_down`] then waits
+//! until all have ended, for at most the [grace period](ServerOptions::shutdown_grace) and a second.
 //!
 //! Over HTTP/2, axum itself may take longer: if a peer does not read a stream, hyper waits for it
-//! [even after Prism has cut the WebSocket](prism_hyper#http2). So a server with the feature `http2` should limit that time:
+//! [even after Prism has cut the WebSocket](prism_hyper#http2). So a server with the feature `http2` should limit that
+//! time:
 //!
 //! ```no_run
 //! # use std::{future::IntoFuture, time::Duration};
@@ -97,8 +98,8 @@
 //! method is CONNECT. `axum::serve` does the rest. (If you serve connections with hyper yourself, call
 //! `enable_connect_protocol()`.) [`prism_hyper`] says what else is different over HTTP/2.
 //!
-//! Set `TCP_NODELAY` on the sockets, because a short message may otherwise wait for 40 ms. Over HTTP/1.1, the extractor does
-//! that, but a connection of HTTP/2 belongs to axum:
+//! Set `TCP_NODELAY` on the sockets, because a short message may otherwise wait for 40 ms. Over HTTP/1.1, the extractor
+//! does that, but a connection of HTTP/2 belongs to axum:
 //!
 //! ```no_run
 //! # use axum::Router;

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 
 /// The stream of an upgraded request.
 pub(crate) enum Stream {
-    /// The socket that axum has accepted, and the bytes that were read beyond the request. The socket is not used through
-    /// hyper any more, which saves memory and calls.
+    /// The socket that axum has accepted, and the bytes that were read beyond the request. The socket is not used
+    /// through hyper any more, which saves memory and calls.
     Tcp(Tcp, Bytes),
     /// A stream of HTTP/2, or one of another listener.
     Hyper(prism_hyper::Io),

@@ -27,8 +27,8 @@ static OF_PROCESS: LazyLock<WebSockets> = LazyLock::new(WebSockets::default);
 ///
 /// [`handler`](Self::handler) or [`on_upgrade`](Self::on_upgrade) makes the response, which accepts the request. If the
 /// application drops the extractor and answers otherwise, no WebSocket is opened, and the request is counted as
-/// [`unauthorized`](crate::Refused::unauthorized). This also happens if an extractor after this one rejects the request, so
-/// this one should be the last.
+/// [`unauthorized`](crate::Refused::unauthorized). This also happens if an extractor after this one rejects the
+/// request, so this one should be the last.
 ///
 /// ```no_run
 /// use axum::{Extension, extract::State, response::Response};
@@ -138,8 +138,8 @@ impl WebSocketUpgrade {
         self.pending.subprotocol()
     }
 
-    /// Attaches data to the connection, such as the user that another extractor has identified, in place of earlier data.
-    /// [`Connection::data`](crate::Connection::data) returns it.
+    /// Attaches data to the connection, such as the user that another extractor has identified, in place of earlier
+    /// data. [`Connection::data`](crate::Connection::data) returns it.
     pub fn data<T: Any + Send + Sync>(self, data: T) -> Self {
         Self { pending: self.pending.data(data), ..self }
     }
@@ -159,8 +159,8 @@ impl WebSocketUpgrade {
     }
 
     /// Accepts the request, and runs the handler on the connection: a [`ConnectionHandler`], whose fields are the
-    /// connection's state, or a [`Handler`](crate::Handler), of which several connections can share an `Arc`. The handler
-    /// runs in a task of its own.
+    /// connection's state, or a [`Handler`](crate::Handler), of which several connections can share an `Arc`. The
+    /// handler runs in a task of its own.
     #[must_use = "the response accepts the request"]
     pub fn handler(self, handler: impl ConnectionHandler) -> Response {
         self.accept(RunHandler(handler))

@@ -121,7 +121,8 @@ impl<R: Runtime> Client<R> {
         self
     }
 
-    /// Sets which certificates the client trusts, for a `wss://` URL. By default, those that the operating system trusts.
+    /// Sets which certificates the client trusts, for a `wss://` URL. By default, those that the operating system
+    /// trusts.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: impl Into<TlsClient>) -> Self {
@@ -148,21 +149,22 @@ impl<R: Runtime> Client<R> {
         self
     }
 
-    /// Allows the client to follow up to `most` redirects, one after another: responses with the status 301, 302, 303, 307
-    /// or 308. By default, it follows none, and a redirect is a [`ConnectError::Refused`], as is one redirect too many.
+    /// Allows the client to follow up to `most` redirects, one after another: responses with the status 301, 302, 303,
+    /// 307 or 308. By default, it follows none, and a redirect is a [`ConnectError::Refused`], as is one redirect too
+    /// many.
     ///
-    /// `Location` can be an absolute URL (`ws:`, `wss:`, `http:`, `https:`) or a relative one (RFC 3986 §4.2). A redirect
-    /// from `wss:` to `ws:` is a [`ConnectError::Redirect`].
+    /// `Location` can be an absolute URL (`ws:`, `wss:`, `http:`, `https:`) or a relative one (RFC 3986 §4.2). A
+    /// redirect from `wss:` to `ws:` is a [`ConnectError::Redirect`].
     ///
     /// If the origin changes (scheme, host or port), none of the headers that you have [added](Self::header) go along,
-    /// except `User-Agent`, and the client shows no certificate of its own. Both hold for the redirects after that one as
-    /// well, even if one leads back. The subprotocols go along, because the server has to select one. So do not send a
-    /// token as a subprotocol if you follow redirects.
+    /// except `User-Agent`, and the client shows no certificate of its own. Both hold for the redirects after that one
+    /// as well, even if one leads back. The subprotocols go along, because the server has to select one. So do not send
+    /// a token as a subprotocol if you follow redirects.
     ///
     /// [`Connection::path`] is that of the last URL. Each of the attempts has timeouts of its own.
     ///
-    /// A stream that is already connected leads to one server only: [`connect_stream`](Self::connect_stream) and the like
-    /// follow no redirects.
+    /// A stream that is already connected leads to one server only: [`connect_stream`](Self::connect_stream) and the
+    /// like follow no redirects.
     #[must_use]
     pub fn redirects(mut self, most: u32) -> Self {
         self.max_redirects = most;
@@ -289,10 +291,11 @@ impl<N: Network> Client<N> {
     /// is canceled, and no connection stays open.
     ///
     /// # Errors
-    /// [`ConnectError`] if the server or the [proxy](Self::proxy) cannot be reached within the connect timeout, refuses,
-    /// violates the protocol, or takes longer than the handshake timeout; also if the URL begins with `wss://`, and the
-    /// server is not trusted, or if a [redirect](Self::redirects) leads where the client must not go. As with
-    /// [`connect_stream`](Self::connect_stream), a refusal is returned at most one second after its status has arrived.
+    /// [`ConnectError`] if the server or the [proxy](Self::proxy) cannot be reached within the connect timeout,
+    /// refuses, violates the protocol, or takes longer than the handshake timeout; also if the URL begins with
+    /// `wss://`, and the server is not trusted, or if a [redirect](Self::redirects) leads where the client must not go.
+    /// As with [`connect_stream`](Self::connect_stream), a refusal is returned at most one second after its status has
+    /// arrived.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
         Ok(self.socket(session))

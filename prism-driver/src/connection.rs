@@ -262,13 +262,13 @@ impl Connection {
         self.outbox().buffered()
     }
 
-    /// Returns how many bytes of what was sent have not been written to the transport. While the connection is open, they
-    /// are [waiting](Self::buffered). Once it is over, they are lost.
+    /// Returns how many bytes of what was sent have not been written to the transport. While the connection is open,
+    /// they are [waiting](Self::buffered). Once it is over, they are lost.
     ///
-    /// They are counted as they are sent, with the heads of their frames, and a few may belong to a pong or a close frame.
-    /// Zero does not mean that all has arrived: bytes that the transport has taken, which may be megabytes, are lost as
-    /// well if the network or the peer fails. With TLS, up to 48 KiB of those are still in this process, encrypted. Only an
-    /// answer of the peer shows what has arrived.
+    /// They are counted as they are sent, with the heads of their frames, and a few may belong to a pong or a close
+    /// frame. Zero does not mean that all has arrived: bytes that the transport has taken, which may be megabytes, are
+    /// lost as well if the network or the peer fails. With TLS, up to 48 KiB of those are still in this process,
+    /// encrypted. Only an answer of the peer shows what has arrived.
     ///
     /// In `on_disconnect`, some of the bytes may still be written, if the peer has closed, or ended its side of the
     /// transport, and still reads.

@@ -3,10 +3,9 @@
 //! The examples import from `prism_tokio`. On another runtime, import from its adapter instead: the names are the same,
 //! and only what begins with `tokio::` differs.
 
-// The examples need a runtime, so they are tests of prism-tokio (`Guides` in its `lib.rs`), prism-test or prism-axum, and
-// not of this crate.
-// The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
-// Without the feature `tls`, links to its items lead to their source.
+// The examples need a runtime, so they are tests of prism-tokio (`Guides` in its `lib.rs`), prism-test or prism-axum,
+// and not of this crate. The first definition of a link counts: those in `links.md` are for rustdoc, those at the end
+// of a page for GitHub. Without the feature `tls`, links to its items lead to their source.
 macro_rules! guides {
     ($($name:ident: $page:literal,)*) => {
         $(

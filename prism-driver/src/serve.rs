@@ -92,7 +92,8 @@ pub async fn serve_stream<R: Runtime>(
 /// the 101. Returns how the connection ended.
 ///
 /// [`Connection::path`](crate::Connection::path) returns the given `path` exactly as it is: it is neither checked nor
-/// normalized. The connection has no query, parameters, headers, subprotocol or address, and does not compress messages.
+/// normalized. The connection has no query, parameters, headers, subprotocol or address, and does not compress
+/// messages.
 ///
 /// Nor has it [data](crate::Connection::data). What the other library knows of the peer, such as its user, belongs in a
 /// field of the [`ConnectionHandler`].

@@ -119,8 +119,8 @@ impl<N: Network> Server<N> {
     /// adapter in TLS. Such a stream should do its TLS handshake when it is first read, not in `accept`. In `accept`,
     /// one slow handshake would delay all other connections. The first read, in contrast, is part of the server's own
     /// handshake, so it is subject to the [handshake timeout](crate::Options::handshake_timeout) and to the
-    /// [limit](ServerOptions::max_handshakes) on handshakes. For TLS with rustls, no network of your own is needed: see [the
-    /// guide to TLS](crate::docs::tls).
+    /// [limit](ServerOptions::max_handshakes) on handshakes. For TLS with rustls, no network of your own is needed: see
+    /// [the guide to TLS](crate::docs::tls).
     ///
     /// # Errors
     /// As for [`bind`](Self::bind).
@@ -226,8 +226,8 @@ impl<N: Network> Server<N> {
     /// Pages are for what belongs to a WebSocket application: its HTML and scripts, a health check, metrics. Each page
     /// has its own connection, which ends with the response, and is in memory as a whole. There is no POST (other
     /// methods get a 405), and the body of a request is not read. For anything more, such as forms, uploads, streams or
-    /// middleware, use a web framework, and let Prism run its WebSockets: `prism-axum` and `prism-hyper` do that for axum
-    /// and hyper, and [`WebSockets`](crate::WebSockets) for others.
+    /// middleware, use a web framework, and let Prism run its WebSockets: `prism-axum` and `prism-hyper` do that for
+    /// axum and hyper, and [`WebSockets`](crate::WebSockets) for others.
     ///
     /// `page` returns a [`Reply`](prism_core::Reply), or a future of one. It runs on a runtime thread and should not
     /// block, because other connections wait for that thread. If it panics, the answer is a 500, and if it takes longer
@@ -308,8 +308,8 @@ impl<N: Network> Server<N> {
     /// At the end of the grace period, everything else is cut off: pages that are still being sent, and connections
     /// that are still open, for instance because their handlers are busy.
     ///
-    /// [Graceful shutdown](crate::docs::graceful_shutdown) shows what clients and handlers see, and what to set in process
-    /// managers.
+    /// [Graceful shutdown](crate::docs::graceful_shutdown) shows what clients and handlers see, and what to set in
+    /// process managers.
     ///
     /// Dropping this future stops accepting connections. Existing connections continue. If this future is dropped
     /// during a shutdown, the connections that are not closing yet are closed immediately, and none is cut off at the

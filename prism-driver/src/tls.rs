@@ -6,9 +6,9 @@
 //! # Cryptography
 //!
 //! The algorithms are those of the provider that the process has
-//! [installed](rustls::crypto::CryptoProvider::install_default). If it has installed none, they are those of `aws-lc-rs`
-//! with the feature `tls-aws-lc`, and otherwise those of `ring`. A provider that is neither cannot encrypt tickets, so a
-//! server then keeps the last 4,096 sessions itself.
+//! [installed](rustls::crypto::CryptoProvider::install_default). If it has installed none, they are those of
+//! `aws-lc-rs` with the feature `tls-aws-lc`, and otherwise those of `ring`. A provider that is neither cannot encrypt
+//! tickets, so a server then keeps the last 4,096 sessions itself.
 //!
 //! # Memory
 //!

@@ -125,8 +125,8 @@ fn a_client_sends_every_form_masked() {
     }
 }
 
-/// Returns how many bytes are allocated while a message is sent to a peer that then takes a few bytes of it, or that has
-/// taken nothing since another message.
+/// Returns how many bytes are allocated while a message is sent to a peer that then takes a few bytes of it, or that
+/// has taken nothing since another message.
 fn allocated(when_slow: WhenSlow, something_waits: bool, message: impl Outgoing) -> u64 {
     let sim = Sim::default();
     let mut options = Options::default();

@@ -1,4 +1,5 @@
-//! The origins, subprotocols, authorization and headers of a route replace the server's, whatever the order of the calls.
+//! The origins, subprotocols, authorization and headers of a route replace the server's, whatever the order of the
+//! calls.
 
 use prism_driver::{Origins, Reply, Request, shared};
 use prism_test::Sim;

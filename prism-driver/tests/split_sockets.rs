@@ -143,8 +143,8 @@ fn dropping_both_halves_closes_with_1000() {
 
 // ---- moving them out of their function
 
-/// Asserts that a connection outlives the function of its route, which moves its socket into other tasks with `move_out`.
-/// These send each message back, until it is `drop`.
+/// Asserts that a connection outlives the function of its route, which moves its socket into other tasks with
+/// `move_out`. These send each message back, until it is `drop`.
 fn assert_lives_on(move_out: impl Fn(&Sim, Socket) + Send + Sync + 'static) {
     let sim = Sim::default();
     let (tasks, (returned, returns)) = (sim.clone(), unbounded());

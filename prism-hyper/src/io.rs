@@ -17,8 +17,8 @@ use hyper::{
 /// queues up to four.
 const MAX_HTTP2_WRITE: usize = 16 << 10;
 
-/// A stream of hyper as a [transport](prism_driver::Transport). [`Upgrade`](crate::Upgrade) wraps streams itself. You need
-/// this type only to serve one with an [`Opening`](prism_driver::Opening).
+/// A stream of hyper as a [transport](prism_driver::Transport). [`Upgrade`](crate::Upgrade) wraps streams itself. You
+/// need this type only to serve one with an [`Opening`](prism_driver::Opening).
 #[derive(Debug)]
 pub struct Io {
     stream: Upgraded,

@@ -28,16 +28,16 @@
 //! }
 //! ```
 //!
-//! `WebSockets` has the limits, origins, counters and the shutdown of all connections. Take it from the adapter for your
-//! runtime, such as `prism_tokio::WebSockets`. [`service`] makes a [`tower_service::Service`] of a handler.
+//! `WebSockets` has the limits, origins, counters and the shutdown of all connections. Take it from the adapter for
+//! your runtime, such as `prism_tokio::WebSockets`. [`service`] makes a [`tower_service::Service`] of a handler.
 //!
 //! # What your server has to do
 //!
-//! - Serve HTTP/1.1 connections `with_upgrades()`. Over HTTP/2, call `enable_connect_protocol()` on hyper's builder, and
-//!   turn on the feature `http2` of this crate.
+//! - Serve HTTP/1.1 connections `with_upgrades()`. Over HTTP/2, call `enable_connect_protocol()` on hyper's builder,
+//!   and turn on the feature `http2` of this crate.
 //! - Limit the time that a client may take for its requests: give hyper's builder a `timer`, and HTTP/1.1 has a
-//!   `header_read_timeout` of 30 s. Over HTTP/2, set `keep_alive_interval` as well, so that hyper ends connections whose
-//!   peer is gone.
+//!   `header_read_timeout` of 30 s. Over HTTP/2, set `keep_alive_interval` as well, so that hyper ends connections
+//!   whose peer is gone.
 //! - Limit the number of HTTP connections, for example with a semaphore. The example
 //!   [`with_axum`](https://github.com/prism-rs/prism/blob/main/prism-axum/examples/with_axum.rs) does so, and has
 //!   deadlines. Prism's own limit counts WebSockets only.
@@ -53,23 +53,23 @@
 //!
 //! # HTTP/2
 //!
-//! hyper copies each write, and queues up to four of them for a stream. So this crate writes at most 16 KiB at once, which
-//! bounds that queue by 64 KiB. A reader that stops thus costs at most the
+//! hyper copies each write, and queues up to four of them for a stream. So this crate writes at most 16 KiB at once,
+//! which bounds that queue by 64 KiB. A reader that stops thus costs at most the
 //! [high-water mark](prism_driver::Options::high_water_mark), one message, and 64 KiB. If it has allowed a large window
-//! and does not read its TCP connection, hyper holds 400 KiB more for each stream (`max_send_buf_size`). What hyper holds
-//! counts as written: [`flush`](prism_driver::Connection::flush) does not wait for it, and the
+//! and does not read its TCP connection, hyper holds 400 KiB more for each stream (`max_send_buf_size`). What hyper
+//! holds counts as written: [`flush`](prism_driver::Connection::flush) does not wait for it, and the
 //! [write timeout](prism_driver::Options::write_timeout) begins later.
 //!
 //! hyper keeps what it holds for a reader that has stopped even after Prism has ended the WebSocket, for example at the
 //! write timeout: it neither resets the stream nor drops those bytes before the peer reads or resets the stream, or its
-//! connection ends. So a stream that is not read still counts towards `max_concurrent_streams` (200), and keeps a graceful
-//! shutdown of hyper from ending, even if the peer answers hyper's pings. After the
+//! connection ends. So a stream that is not read still counts towards `max_concurrent_streams` (200), and keeps a
+//! graceful shutdown of hyper from ending, even if the peer answers hyper's pings. After the
 //! [grace period](prism_driver::ServerOptions::shutdown_grace), drop the future that serves the connection.
 //!
-//! While a handler does not receive, HTTP/2 holds the peer back by bytes, not by frames. If too many short frames wait to be
-//! read, hyper ends the whole connection, with `ENHANCE_YOUR_CALM`. With its default windows, that is after some 2,000 frames
-//! of all WebSockets on the connection together. So a handler that receives many short messages over HTTP/2 should not be
-//! slow: let it pass them on to another task.
+//! While a handler does not receive, HTTP/2 holds the peer back by bytes, not by frames. If too many short frames wait
+//! to be read, hyper ends the whole connection, with `ENHANCE_YOUR_CALM`. With its default windows, that is after some
+//! 2,000 frames of all WebSockets on the connection together. So a handler that receives many short messages over
+//! HTTP/2 should not be slow: let it pass them on to another task.
 //!
 //! The peer can reset a stream. This ends the connection as a lost TCP connection does.
 

@@ -1,5 +1,5 @@
-//! [`Credentials`]: a key with which a user proves who it is (an NKey), and a JWT that says what the user may do, if the
-//! server needs one.
+//! [`Credentials`]: a key with which a user proves who it is (an NKey), and a JWT that says what the user may do, if
+//! the server needs one.
 //!
 //! A server sends a text that it has made up, and the user signs it with Ed25519. So the server does not learn the key.
 
@@ -27,8 +27,8 @@ pub(crate) struct Credentials {
     seed: [u8; SEED_LEN],
 }
 
-/// The reason why a text has no credentials in it. The error's text (`Display`) says what is wrong and what was expected.
-/// It has no secret in it.
+/// The reason why a text has no credentials in it. The error's text (`Display`) says what is wrong and what was
+/// expected. It has no secret in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidCredentials(pub(crate) &'static str);
 

@@ -159,8 +159,8 @@ impl<N: Network> Endpoint<N> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Turns a TCP connection into one with TLS, if the URL says so. The server has to agree: nothing is sent to one that
-    /// does not offer it, which may be somebody else.
+    /// Turns a TCP connection into one with TLS, if the URL says so. The server has to agree: nothing is sent to one
+    /// that does not offer it, which may be somebody else.
     #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "it has no certificate"))]
     async fn secure(
         &self,

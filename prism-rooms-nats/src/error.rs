@@ -6,8 +6,8 @@ use prism_driver::ServiceError;
 
 use crate::protocol::Malformed;
 
-/// Why a session could not begin, or has ended. Its text is for a log. It has no password and no token in it: NATS does not
-/// repeat them.
+/// Why a session could not begin, or has ended. Its text is for a log. It has no password and no token in it: NATS does
+/// not repeat them.
 #[derive(Debug)]
 pub(crate) enum SessionError {
     /// No connection could be opened.

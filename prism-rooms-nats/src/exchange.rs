@@ -3,8 +3,8 @@
 //! NATS confirms nothing, but it carries out in their order what it is told. So a `PING` follows all commands that are
 //! there at once, and the `PONG` says that they are carried out.
 //!
-//! A message may overtake the `PONG` after its subscription, if it was published in between. It waits for that, and what
-//! comes after it does, too: a cluster counts what is missing from the confirmation of a subscription on.
+//! A message may overtake the `PONG` after its subscription, if it was published in between. It waits for that, and
+//! what comes after it does, too: a cluster counts what is missing from the confirmation of a subscription on.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,8 +21,8 @@ use crate::{
     subject::Prefix,
 };
 
-/// How much waits for a `PONG`, at most. What is more is delivered. That costs no message: a loss at this very moment may
-/// go unreported.
+/// How much waits for a `PONG`, at most. What is more is delivered. That costs no message: a loss at this very moment
+/// may go unreported.
 const MAX_HELD: usize = 4 << 20;
 
 /// What a message that waits takes, besides its payload, roughly.
@@ -71,8 +71,8 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Creates the exchange with a server that takes over. It subscribes to the same channels, and delivers nothing until
-    /// [`release`](Self::release).
+    /// Creates the exchange with a server that takes over. It subscribes to the same channels, and delivers nothing
+    /// until [`release`](Self::release).
     pub(crate) fn successor(&self, info: &Info, out: &mut Vec<u8>) -> Self {
         let mut next = Self::new(self.prefix, self.session, info);
         next.is_withheld = true;
@@ -134,8 +134,8 @@ impl<'a> Exchange<'a> {
         self.pending.is_empty()
     }
 
-    /// Subscribes to a channel. If there is a subscription already, it ends after the new one has begun, so that nothing
-    /// is lost in between. What arrives over both of them is recognized by the cluster.
+    /// Subscribes to a channel. If there is a subscription already, it ends after the new one has begun, so that
+    /// nothing is lost in between. What arrives over both of them is recognized by the cluster.
     fn subscribe(&mut self, channel: Channel, out: &mut Vec<u8>) {
         self.last_subscription += 1;
         let subject = self.prefix.subject(&channel);

@@ -6,12 +6,12 @@
 //!      └────────────┴── the next server fails, or takes too long ┴──────────────────────┘
 //! ```
 //!
-//! Until the end, the session receives from both servers. What arrives from the next one is withheld until the old one has
-//! sent all that was published before: it may lag, and what arrives in another order would count as lost. What arrives
-//! from both is recognized by the cluster.
+//! Until the end, the session receives from both servers. What arrives from the next one is withheld until the old one
+//! has sent all that was published before: it may lag, and what arrives in another order would count as lost. What
+//! arrives from both is recognized by the cluster.
 //!
-//! From `Subscribing` on, commands wait. So what was published at the old server has arrived everywhere before something
-//! is published at the next one.
+//! From `Subscribing` on, commands wait. So what was published at the old server has arrived everywhere before
+//! something is published at the next one.
 
 use std::{
     pin::Pin,

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::{error::SessionError, url::Login};
 
-/// The least that a server has to allow: what nodes tell each other about 256 rooms with the longest names fits, and so do
-/// the people of a room.
+/// The least that a server has to allow: what nodes tell each other about 256 rooms with the longest names fits, and so
+/// do the people of a room.
 const MIN_PAYLOAD: usize = 512 << 10;
 
 /// What a server says of itself when a connection begins, and may say again later.

@@ -32,17 +32,18 @@
 //! }
 //! ```
 //!
-//! It needs a NATS server of version 2, without JetStream: nothing is stored there. [The guide](docs::nats) says how to set
-//! one up, and what happens when it fails; [another one](docs::servers) is about several servers. [The guarantees of
-//! clusters](prism_rooms::docs::cluster) all hold with one server. A [`History`](prism_rooms::History) needs another
-//! backplane, such as Redis: on this one, [`History::on`](prism_rooms::History::on) returns an error.
+//! It needs a NATS server of version 2, without JetStream: nothing is stored there. [The guide](docs::nats) says how to
+//! set one up, and what happens when it fails; [another one](docs::servers) is about several servers.
+//! [The guarantees of clusters](prism_rooms::docs::cluster) all hold with one server. A
+//! [`History`](prism_rooms::History) needs another backplane, such as Redis: on this one,
+//! [`History::on`](prism_rooms::History::on) returns an error.
 //!
 //! # How it works
 //!
-//! A session has one connection, in the cluster's own task, and a second one for a moment while it moves to another server
-//! because the first one shuts down. Commands that are queued together are sent in one write, with a
-//! `PING` behind them. The `PONG` says that they have been carried out. Up to 64 KiB are read at a time, and delivered
-//! before more are read. Each room is a subject, so a process receives only what its members need.
+//! A session has one connection, in the cluster's own task, and a second one for a moment while it moves to another
+//! server because the first one shuts down. Commands that are queued together are sent in one write, with a `PING`
+//! behind them. The `PONG` says that they have been carried out. Up to 64 KiB are read at a time, and delivered before
+//! more are read. Each room is a subject, so a process receives only what its members need.
 //!
 //! The protocol of NATS is implemented here, as far as it is needed. So the crate adds no other crates to your build,
 //! works on each of Prism's runtimes with their own streams, and delivers payloads as parts of what it has read.

@@ -28,11 +28,11 @@ impl<N: Network> Nats<N> {
     /// `nats://token@nats.example`. It connects when a cluster uses it. The runtime has to be that of the cluster.
     ///
     /// Several servers that are one NATS cluster have commas between them: `nats://user:password@10.0.0.5,10.0.0.6`, or
-    /// whole URLs, each of which has a login of its own, or none: `nats://one@10.0.0.5,nats://two@10.0.0.6`. They are tried
-    /// in random order. When a connection is lost, the next server is tried at once.
+    /// whole URLs, each of which has a login of its own, or none: `nats://one@10.0.0.5,nats://two@10.0.0.6`. They are
+    /// tried in random order. When a connection is lost, the next server is tried at once.
     ///
-    /// Characters of a user name, a password or a token that have a meaning in a URL, such as `/`, `:` and `,`, have to be
-    /// escaped (`%2F`, `%3A`, `%2C`). With the feature `tls`, `tls://` stands for TLS.
+    /// Characters of a user name, a password or a token that have a meaning in a URL, such as `/`, `:` and `,`, have to
+    /// be escaped (`%2F`, `%3A`, `%2C`). With the feature `tls`, `tls://` stands for TLS.
     ///
     /// # Errors
     /// If a URL is invalid, or if some have TLS and others have not.
@@ -41,12 +41,12 @@ impl<N: Network> Nats<N> {
         Ok(Self { endpoint, prefix: Prefix::default() })
     }
 
-    /// Sets what all subjects begin with: tokens with dots between them, such as `shop` or `shop.eu`; by default, `prism`. A
-    /// dot and one more token follow. Clusters that share an account of a server need different prefixes.
+    /// Sets what all subjects begin with: tokens with dots between them, such as `shop` or `shop.eu`; by default,
+    /// `prism`. A dot and one more token follow. Clusters that share an account of a server need different prefixes.
     ///
     /// # Errors
-    /// If subjects cannot begin with that: if it is empty or longer than 256 bytes, or has spaces, wildcards (`*`, `>`), `%`
-    /// or an empty token in it.
+    /// If subjects cannot begin with that: if it is empty or longer than 256 bytes, or has spaces, wildcards (`*`,
+    /// `>`), `%` or an empty token in it.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Result<Self, InvalidPrefix> {
         self.prefix = Prefix::new(prefix.into())?;
         Ok(self)

@@ -1,5 +1,5 @@
-//! The protocol of NATS, without I/O: [`Decoder`] finds what a server says in the bytes that arrive, and functions write
-//! what it is told.
+//! The protocol of NATS, without I/O: [`Decoder`] finds what a server says in the bytes that arrive, and functions
+//! write what it is told.
 //!
 //! ```text
 //!   INFO {"max_payload":1048576,...}            PING    PONG    +OK    -ERR 'Authorization Violation'
@@ -9,8 +9,8 @@
 //!
 //! Each byte is looked at once, and what is kept is what has arrived: a length that a message claims allocates nothing.
 //!
-//! This is not `watermelon-proto` (0.2.1), which is without I/O, too. That accepts messages of up to 128 MiB, searches a
-//! line from its beginning each time that a part of it arrives, and panics in debug builds at a `+OK` that arrives in
+//! This is not `watermelon-proto` (0.2.1), which is without I/O, too. That accepts messages of up to 128 MiB, searches
+//! a line from its beginning each time that a part of it arrives, and panics in debug builds at a `+OK` that arrives in
 //! parts. And it brings thirty crates along, such as those for international host names.
 
 use std::{fmt, io::Write as _, str};

@@ -38,8 +38,8 @@ impl Servers {
         }
     }
 
-    /// Replaces the servers that were discovered by those that a server names, unless it names none. Invalid addresses are
-    /// ignored.
+    /// Replaces the servers that were discovered by those that a server names, unless it names none. Invalid addresses
+    /// are ignored.
     pub(crate) fn discover(&mut self, addresses: &[String], by: &Server) {
         let addresses: BTreeSet<&String> = addresses.iter().collect();
         if addresses.is_empty() {
@@ -141,7 +141,8 @@ mod tests {
         assert_eq!(hosts(&servers), "ae");
     }
 
-    /// The list may come from somebody on the way: it is sent before TLS begins. And a server of a cluster is as good as any.
+    /// The list may come from somebody on the way: it is sent before TLS begins. And a server of a cluster is as good
+    /// as any.
     #[test]
     fn a_server_that_another_names_has_the_same_users_and_the_same_name_in_its_certificate() {
         let mut servers = servers("nats://ann:secret@a");

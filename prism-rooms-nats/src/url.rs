@@ -43,7 +43,8 @@ pub(crate) enum Login {
 pub struct InvalidNatsUrl(Cow<'static, str>);
 
 impl Target {
-    /// Parses URLs with commas in between. A host without a scheme belongs to the URL in front of it, and has its login.
+    /// Parses URLs with commas in between. A host without a scheme belongs to the URL in front of it, and has its
+    /// login.
     pub(crate) fn parse(urls: &str) -> Result<Self, InvalidNatsUrl> {
         check_commas(urls)?;
         let mut servers: Vec<Server> = Vec::new();
@@ -75,8 +76,8 @@ impl Target {
 }
 
 impl Server {
-    /// Returns another server, which this one names: it has the same users, and a certificate for the same host. `None` if
-    /// the address is invalid.
+    /// Returns another server, which this one names: it has the same users, and a certificate for the same host. `None`
+    /// if the address is invalid.
     pub(crate) fn another(&self, address: &str) -> Option<Self> {
         let address = ServiceAddress::parse(address, DEFAULT_PORT).ok()?;
         Some(Self { address, certified: self.certified.clone(), login: self.login.clone() })

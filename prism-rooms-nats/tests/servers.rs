@@ -21,8 +21,8 @@ fn start(sim: &Sim) {
     server.start_another(address(3), |_| None);
 }
 
-/// Waits until the node has lost its server, and is connected again. Returns the server that it has lost, and how long it
-/// took.
+/// Waits until the node has lost its server, and is connected again. Returns the server that it has lost, and how long
+/// it took.
 async fn moved(sim: &Sim, events: &ClusterEvents) -> (String, Duration) {
     let began = sim.now();
     let mut lost = None;

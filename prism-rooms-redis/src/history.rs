@@ -11,8 +11,8 @@
 //! is so even if nothing was lost, because nobody can know.
 //!
 //! The log outlives the records, so that a room in which nothing was said for long is not taken for one whose messages
-//! were lost. The log of a room in which nothing was ever kept does not live for long: clients can join any room, and so
-//! fill the server's memory. While such a room has members, its log is renewed, because it is read now and then.
+//! were lost. The log of a room in which nothing was ever kept does not live for long: clients can join any room, and
+//! so fill the server's memory. While such a room has members, its log is renewed, because it is read now and then.
 //!
 //! Each command is one script, and therefore atomic. Its first write is one that a server without memory
 //! refuses: after another one, such as `EXPIRE`, a script is not stopped any more. A script that fails says whether it

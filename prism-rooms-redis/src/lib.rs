@@ -32,9 +32,9 @@
 //! }
 //! ```
 //!
-//! It needs Redis 6.2.2 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how to
-//! set one up, and what happens when it fails. With Sentinel, [a replica takes over](docs::failover). [The guarantees of
-//! clusters](prism_rooms::docs::cluster) all hold with it.
+//! It needs Redis 6.2.2 or later, or Valkey: one server, with replicas if you like. [The guide](docs::redis) says how
+//! to set one up, and what happens when it fails. With Sentinel, [a replica takes over](docs::failover).
+//! [The guarantees of clusters](prism_rooms::docs::cluster) all hold with it.
 //!
 //! # How it works
 //!

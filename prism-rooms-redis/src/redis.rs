@@ -55,8 +55,8 @@ impl<N: Network> Redis<N> {
         self
     }
 
-    /// Sets the credentials for Sentinels; by default, there are none. The user of Sentinels that have only a password is
-    /// `default`. The credentials in the URL are for the server that the Sentinels find. With a URL that names no
+    /// Sets the credentials for Sentinels; by default, there are none. The user of Sentinels that have only a password
+    /// is `default`. The credentials in the URL are for the server that the Sentinels find. With a URL that names no
     /// Sentinels, no connection is opened.
     #[must_use]
     pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {

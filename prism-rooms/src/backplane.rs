@@ -25,10 +25,10 @@ use self::{
 /// unsubscribes and publishes when it is told to. The cluster does the rest: it connects again, recognizes what arrives
 /// twice, and notices what does not arrive.
 ///
-/// What one session publishes has to arrive at each other session in the same order, across channels too. It may be lost
-/// or repeated. It has to arrive at the session itself, too, if that has subscribed: a node whose own heartbeats do not
-/// come back for 5 s takes the connection for broken. So a backplane that publishes and subscribes over different
-/// connections should publish nothing until the first subscription is done.
+/// What one session publishes has to arrive at each other session in the same order, across channels too. It may be
+/// lost or repeated. It has to arrive at the session itself, too, if that has subscribed: a node whose own heartbeats
+/// do not come back for 5 s takes the connection for broken. So a backplane that publishes and subscribes over
+/// different connections should publish nothing until the first subscription is done.
 ///
 /// What was published before a session subscribed to a channel must not arrive there once the subscription is
 /// [done](Session::done): the cluster counts what is missing from then on.
@@ -130,8 +130,8 @@ impl Session {
     ///
     /// There are never more than 256 [`Publish`](Command::Publish) commands, or 256 KiB of them, that are not
     /// [done](Self::done), unless one is larger. A message for several rooms is one for each. At most 1,024
-    /// [`Append`](Command::Append) commands, or 4 MiB of them, and 16 [`Read`](Command::Read) commands have no reply yet.
-    /// Subscriptions are not limited: a new session has one for each 512 rooms, at once.
+    /// [`Append`](Command::Append) commands, or 4 MiB of them, and 16 [`Read`](Command::Read) commands have no reply
+    /// yet. Subscriptions are not limited: a new session has one for each 512 rooms, at once.
     pub async fn next(&self) -> Vec<Command> {
         loop {
             let commands = mem::take(&mut *self.commands.lock());
@@ -164,9 +164,10 @@ impl Session {
         self.report(SessionEvent::Replied(ticket, Reply::Page(page)));
     }
 
-    /// Reports that a [`Publish`](Command::Publish), an [`Append`](Command::Append) or a [`Read`](Command::Read) was refused,
-    /// and why. It must not have had an effect, and is not tried again. To report a message that was not published, prefer
-    /// to end the session, unless the reason concerns that message alone: it may be too large for the broker.
+    /// Reports that a [`Publish`](Command::Publish), an [`Append`](Command::Append) or a [`Read`](Command::Read) was
+    /// refused, and why. It must not have had an effect, and is not tried again. To report a message that was not
+    /// published, prefer to end the session, unless the reason concerns that message alone: it may be too large for the
+    /// broker.
     pub fn refused(&self, ticket: Ticket, reason: impl Into<String>) {
         self.report(SessionEvent::Replied(ticket, Reply::Refused(reason.into())));
     }

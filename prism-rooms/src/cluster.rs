@@ -48,9 +48,9 @@ use self::{
 /// The nodes exchange messages over a [`Backplane`]. Each has [`rooms`](Self::rooms), which are used like any others. A
 /// message to a room is sent to its members on this node, as always, and published for the others. The same is true of
 /// messages to [everyone](Rooms::everyone), of [`close`](crate::Recipients::close), and of
-/// [`wake`](crate::Recipients::wake). Everything else about rooms is local: [`len`](Rooms::len), [`members`](Rooms::members)
-/// and the other methods see the connections of this node. Presence that is [on the cluster](crate::Presence::on) shows the
-/// people on all nodes.
+/// [`wake`](crate::Recipients::wake). Everything else about rooms is local: [`len`](Rooms::len),
+/// [`members`](Rooms::members) and the other methods see the connections of this node. Presence that is
+/// [on the cluster](crate::Presence::on) shows the people on all nodes.
 ///
 /// ```no_run
 /// # fn example(connection: prism_driver::Connection, backplane: prism_rooms::MemoryBackplane) {
@@ -69,8 +69,8 @@ use self::{
 /// [`events`](Self::events) and [`counts`](Self::counts) report this.
 /// [What you can rely on in a cluster](crate::docs::cluster) has the guarantees.
 ///
-/// The node [leaves](Self::leave) when the last clone of this, of its rooms, of presence on it, and of the handlers that
-/// have them is dropped.
+/// The node [leaves](Self::leave) when the last clone of this, of its rooms, of presence on it, and of the handlers
+/// that have them is dropped.
 ///
 /// # Limits
 ///
@@ -100,8 +100,8 @@ impl Cluster {
         Self::with_options(runtime, backplane, RoomsOptions::default())
     }
 
-    /// Creates a node, with other options for its rooms, and spawns the task that connects it. The runtime has to be the
-    /// one on which it is called.
+    /// Creates a node, with other options for its rooms, and spawns the task that connects it. The runtime has to be
+    /// the one on which it is called.
     #[must_use]
     pub fn with_options(
         runtime: impl Runtime,
@@ -137,8 +137,8 @@ impl Cluster {
         self.rooms.clone()
     }
 
-    /// Returns the ID of this node. In a process with one cluster, its number is the [origin](prism_driver::origin) of the
-    /// process's stamps and connections.
+    /// Returns the ID of this node. In a process with one cluster, its number is the [origin](prism_driver::origin) of
+    /// the process's stamps and connections.
     #[must_use]
     pub fn node(&self) -> NodeId {
         self.shared.origin
@@ -169,17 +169,17 @@ impl Cluster {
         ClusterCounts { kept, not_kept, unconfirmed, ..counts }
     }
 
-    /// Leaves the cluster: publishes what waits to be published, says goodbye, and waits until that is done, for a second
-    /// at most. The other nodes then know at once that this one has gone; otherwise they would have to wait for 7 s of
-    /// silence.
+    /// Leaves the cluster: publishes what waits to be published, says goodbye, and waits until that is done, for a
+    /// second at most. The other nodes then know at once that this one has gone; otherwise they would have to wait for
+    /// 7 s of silence.
     ///
     /// Call this when a server has shut down. If the future is dropped, the node leaves all the same.
     ///
     /// # Open connections
-    /// Connections that are still open stay so, and their rooms go on locally: members receive what is sent to them on this
-    /// node, other nodes [miss](crate::Elsewhere::Missed) it, and presence shows the people of this node. Members of rooms
-    /// with a [`History`](crate::History) are closed with 1012 instead, because they can receive nothing more here. They come
-    /// back to another node, which sends them what they have missed.
+    /// Connections that are still open stay so, and their rooms go on locally: members receive what is sent to them on
+    /// this node, other nodes [miss](crate::Elsewhere::Missed) it, and presence shows the people of this node. Members
+    /// of rooms with a [`History`](crate::History) are closed with 1012 instead, because they can receive nothing more
+    /// here. They come back to another node, which sends them what they have missed.
     ///
     /// [`History::append`](crate::History::append) fails from now on. What is being appended is kept if the backplane
     /// confirms it in time. Otherwise it ends with [`AppendError::Unknown`](crate::AppendError::Unknown), or with

@@ -15,8 +15,8 @@
 //! Each shard has its names twice: by hash, to look them up, and in order, to list them. A lookup pays nothing
 //! for the order, and the cost of a page of names depends on the size of the page and not on the number of names.
 //!
-//! Lock order: entries, in the order of their names, then a shard, then whatever the observer locks. No thread waits for
-//! an entry while it holds a shard.
+//! Lock order: entries, in the order of their names, then a shard, then whatever the observer locks. No thread waits
+//! for an entry while it holds a shard.
 
 use std::{
     collections::{BTreeSet, BinaryHeap, HashMap},

@@ -123,8 +123,8 @@ impl History {
     /// If the future is dropped, the message is or is not kept.
     ///
     /// # Errors
-    /// If the message is not kept, or not known to be: see [`AppendError`]. Only after [`AppendError::Unknown`] may anyone
-    /// receive it. [`Cluster::counts`] counts these errors, except those about a size, and
+    /// If the message is not kept, or not known to be: see [`AppendError`]. Only after [`AppendError::Unknown`] may
+    /// anyone receive it. [`Cluster::counts`] counts these errors, except those about a size, and
     /// [`ClusterEvent::AppendRefused`](crate::ClusterEvent::AppendRefused) says why the backplane refuses messages.
     pub async fn append(
         &self,
@@ -157,12 +157,12 @@ impl History {
     /// client, as long as that reads. So the connection's handler can await this in
     /// [`on_connect`](prism_driver::Handler::on_connect). If the future is dropped, the connection leaves the room.
     ///
-    /// Messages that follow may be sent to the connection before this returns: [the guide](crate::docs::history#use) says what
-    /// a client makes of positions that it is told.
+    /// Messages that follow may be sent to the connection before this returns: [the guide](crate::docs::history#use)
+    /// says what a client makes of positions that it is told.
     ///
     /// # Errors
-    /// If the connection cannot join, ends, or leaves the room meanwhile, or if the backplane does not answer. It is not a
-    /// member then, or not because of this call.
+    /// If the connection cannot join, ends, or leaves the room meanwhile, or if the backplane does not answer. It is
+    /// not a member then, or not because of this call.
     pub async fn join(
         &self,
         connection: &Connection,
@@ -172,11 +172,11 @@ impl History {
         self.join_from(connection, room, after.map_or(Start::Recent(0), Start::After)).await
     }
 
-    /// Adds a connection to a room, as [`join`](Self::join) does, and sends it the last messages that were appended: at most
-    /// so many, and not more than are kept. It is for clients without a position, which are new to the room.
+    /// Adds a connection to a room, as [`join`](Self::join) does, and sends it the last messages that were appended: at
+    /// most so many, and not more than are kept. It is for clients without a position, which are new to the room.
     ///
-    /// Returns [`Joined::Whole`] also if fewer messages are kept than the client wants, or none. With [`Joined::Broken`], some
-    /// were lost after the client was sent others.
+    /// Returns [`Joined::Whole`] also if fewer messages are kept than the client wants, or none. With
+    /// [`Joined::Broken`], some were lost after the client was sent others.
     ///
     /// # Errors
     /// Those of [`join`](Self::join).

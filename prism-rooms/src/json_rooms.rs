@@ -77,17 +77,18 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 /// how many people a room may have; [`Options`](prism_driver::Options) limits the size and the
 /// [rate](prism_driver::Options::message_rate) of what a client sends.
 ///
-/// A client that does not read may miss messages to its rooms, as the [policy](prism_driver::WhenSlow) of its connection
-/// says, but no answers. With `Wait`, the default, an answer waits for room in the outbox, and meanwhile nothing more is
-/// read from that client. With `DropNewest` or `Close`, a client for whose answer there is no room is closed with 1013.
-/// So is, with each policy, one for which your program's [removal](Self::remove) cannot be put into the outbox. Do not use
-/// `DropOldest`, which drops answers unnoticed.
+/// A client that does not read may miss messages to its rooms, as the [policy](prism_driver::WhenSlow) of its
+/// connection says, but no answers. With `Wait`, the default, an answer waits for room in the outbox, and meanwhile
+/// nothing more is read from that client. With `DropNewest` or `Close`, a client for whose answer there is no room is
+/// closed with 1013. So is, with each policy, one for which your program's [removal](Self::remove) cannot be put into
+/// the outbox. Do not use `DropOldest`, which drops answers unnoticed.
 ///
 /// # History
 ///
-/// A handler that is created [with a history](Self::with_history) keeps what is sent to rooms. A client that comes back, to
-/// any node, is sent what it has missed, or told that this cannot be had. One that reads slowly gets it later. Any member may read all that is kept of its room,
-/// also from before it came. [The guide to history](crate::docs::history) says what you can rely on.
+/// A handler that is created [with a history](Self::with_history) keeps what is sent to rooms. A client that comes
+/// back, to any node, is sent what it has missed, or told that this cannot be had. One that reads slowly gets it later.
+/// Any member may read all that is kept of its room, also from before it came.
+/// [The guide to history](crate::docs::history) says what you can rely on.
 ///
 /// ```no_run
 /// use std::{error::Error, time::Duration};
@@ -110,8 +111,8 @@ pub const PRISM_JS: &str = include_str!("../js/prism.js");
 ///
 /// # Messages of your own
 ///
-/// Wrap the handler, and pass on what is not yours. In `prism.js`, `client.send` sends such messages, and the client's event
-/// `message` has those that it does not know.
+/// Wrap the handler, and pass on what is not yours. In `prism.js`, `client.send` sends such messages, and the client's
+/// event `message` has those that it does not know.
 ///
 /// ```
 /// use prism_rooms::{Authorize, JsonRooms};
@@ -178,8 +179,8 @@ impl<A: Authorize> JsonRooms<A> {
         }
     }
 
-    /// Creates a handler for the rooms of a cluster, which keeps what clients send to them. All nodes of the cluster need
-    /// such a handler, with the same `keep` and the same [`kept_rooms`](Self::kept_rooms).
+    /// Creates a handler for the rooms of a cluster, which keeps what clients send to them. All nodes of the cluster
+    /// need such a handler, with the same `keep` and the same [`kept_rooms`](Self::kept_rooms).
     ///
     /// It sets up the cluster's [`History`]. Otherwise it is as one from [`new`](Self::new).
     ///
@@ -205,9 +206,9 @@ impl<A: Authorize> JsonRooms<A> {
         self
     }
 
-    /// Sets how many of a room's last messages a client is sent when it joins without a position, because it is new to the
-    /// room. Default: 0. It is sent fewer if fewer are kept, or if it asks for fewer, and none of rooms that are not
-    /// [kept](Self::kept_rooms). It receives them before the answer to its join, each once, and then what is new.
+    /// Sets how many of a room's last messages a client is sent when it joins without a position, because it is new to
+    /// the room. Default: 0. It is sent fewer if fewer are kept, or if it asks for fewer, and none of rooms that are
+    /// not [kept](Self::kept_rooms). It receives them before the answer to its join, each once, and then what is new.
     #[must_use]
     pub fn recent_messages(mut self, count: u32) -> Self {
         self.recent_messages = count;
@@ -232,16 +233,16 @@ impl<A: Authorize> JsonRooms<A> {
 
     /// Sets the maximum size of the data of a message to a room, as JSON, in bytes. Default: 16 KiB. A client that
     /// sends more receives an error. But a request of more than
-    /// [`max_message_size`](prism_driver::Config::max_message_size), which should therefore be larger by at least 2 KiB,
-    /// ends the connection with 1009.
+    /// [`max_message_size`](prism_driver::Config::max_message_size), which should therefore be larger by at least 2
+    /// KiB, ends the connection with 1009.
     #[must_use]
     pub fn max_data_size(mut self, bytes: usize) -> Self {
         self.max_data_size = bytes;
         self
     }
 
-    /// Sends data to the members of a room. They receive it as a message without a sender. It is not kept, even if the room
-    /// has a [history](Self::history).
+    /// Sends data to the members of a room. They receive it as a message without a sender. It is not kept, even if the
+    /// room has a [history](Self::history).
     ///
     /// # Errors
     /// Returns an error if the data cannot be encoded as JSON. Then nothing is sent.
@@ -253,8 +254,8 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(self.rooms.to(room).send(self.message(room, data)?))
     }
 
-    /// Encodes a message to a room, without a sender, to [append](History::append) it to the [history](Self::history), or
-    /// to send it to whom you like:
+    /// Encodes a message to a room, without a sender, to [append](History::append) it to the [history](Self::history),
+    /// or to send it to whom you like:
     ///
     /// ```no_run
     /// # use prism_rooms::{Authorize, JsonRooms};
@@ -280,8 +281,9 @@ impl<A: Authorize> JsonRooms<A> {
         &self.rooms
     }
 
-    /// Returns the history of the rooms, if there is one. Append only what [`message`](Self::message) returns, and only to
-    /// rooms that [are kept](Self::kept_rooms): otherwise clients ignore it, and believe that they have missed something.
+    /// Returns the history of the rooms, if there is one. Append only what [`message`](Self::message) returns, and only
+    /// to rooms that [are kept](Self::kept_rooms): otherwise clients ignore it, and believe that they have missed
+    /// something.
     pub fn history(&self) -> Option<&History> {
         self.kept.as_ref().map(|kept| &kept.history)
     }
@@ -291,12 +293,12 @@ impl<A: Authorize> JsonRooms<A> {
         &self.presence
     }
 
-    /// Removes a connection of this node from a room, ends its presence there, and tells the client, which does not join again
-    /// by itself. Returns whether there was something to do. In a [cluster](crate::Cluster), connections of other nodes are
-    /// not found, and stay: call this on their node.
+    /// Removes a connection of this node from a room, ends its presence there, and tells the client, which does not
+    /// join again by itself. Returns whether there was something to do. In a [cluster](crate::Cluster), connections of
+    /// other nodes are not found, and stay: call this on their node.
     ///
-    /// Also cancels a join that your [`Authorize`] is deciding about at this moment, which [`Rooms::leave`] cannot do. If
-    /// the client asks again, your `Authorize` decides again. So to ban a user, first record that where it looks.
+    /// Also cancels a join that your [`Authorize`] is deciding about at this moment, which [`Rooms::leave`] cannot do.
+    /// If the client asks again, your `Authorize` decides again. So to ban a user, first record that where it looks.
     pub fn remove(&self, id: ConnectionId, room: &str) -> bool {
         let was_joining = self.pending_requests.cancel(id, room);
         self.rooms.leave(id, room) || was_joining

@@ -1,7 +1,8 @@
 //! Rooms, broadcast and presence for Prism's connections, on every runtime.
 //!
 //! - [`Rooms`] groups connections into rooms, and sends a message to all members of a room.
-//! - A [`Cluster`] makes rooms span several processes, and a [`History`] keeps their messages for clients that come back.
+//! - A [`Cluster`] makes rooms span several processes, and a [`History`] keeps their messages for clients that come
+//!   back.
 //! - [`Presence`] tracks who is in a room, with metadata such as a status, and sends each change to the connections
 //!   that watch the room.
 //! - [`JsonRooms`] is a handler that gives rooms and presence to [browsers](docs::browser), as JSON.
@@ -138,9 +139,10 @@
 //! A person is a key of your choice, such as the ID of an account. Connections with the same key belong to the
 //! same person. To change the metadata of a connection, [`track`](Presence::track) it again.
 //!
-//! A connection that [watches](Presence::watch) a room is sent JSON: first the list of all people, then numbered changes.
-//! [What watchers receive](docs::presence) has the format, a few lines of JavaScript that keep the list up to date in a
-//! browser, and what you can rely on. Your own program can watch too, without the JSON: see [`Presence::watch_here`].
+//! A connection that [watches](Presence::watch) a room is sent JSON: first the list of all people, then numbered
+//! changes. [What watchers receive](docs::presence) has the format, a few lines of JavaScript that keep the list up to
+//! date in a browser, and what you can rely on. Your own program can watch too, without the JSON: see
+//! [`Presence::watch_here`].
 //!
 //! # Limits
 //!
@@ -170,17 +172,17 @@
 //!
 //! # Several processes
 //!
-//! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span several:
-//! each process is a node, and a message reaches the members on all nodes. [`Presence::on`] shows the people on all nodes.
-//! Nodes exchange messages over a [`Backplane`], such as
+//! [`Rooms::new`] and [`Presence::new`] are local to a process. The [`rooms`](Cluster::rooms) of a [`Cluster`] span
+//! several: each process is a node, and a message reaches the members on all nodes. [`Presence::on`] shows the people
+//! on all nodes. Nodes exchange messages over a [`Backplane`], such as
 //! [Redis](https://github.com/prism-rs/prism/tree/main/prism-rooms-redis) or
 //! [NATS](https://github.com/prism-rs/prism/tree/main/prism-rooms-nats). The guides to [clusters](docs::cluster) and to
 //! [presence in them](docs::cluster_presence) say what you can rely on when it fails.
 //!
 //! # Clients that come back
 //!
-//! A [`History`] keeps the messages of rooms for a while. A client that was away comes back with the [`Position`] of the last
-//! message that it has. It gets what it has missed, or the application is told that messages are lost:
+//! A [`History`] keeps the messages of rooms for a while. A client that was away comes back with the [`Position`] of
+//! the last message that it has. It gets what it has missed, or the application is told that messages are lost:
 //!
 //! ```no_run
 //! # async fn send_everything(_: &prism_driver::Connection) {}

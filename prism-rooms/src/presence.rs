@@ -64,8 +64,8 @@ use self::{cluster::InCluster, tracker::Tracker};
 /// Metadata is dropped while no lock is held. So the destructor of `M` may call any method of `Presence`, and a
 /// panic in that destructor affects nothing else.
 ///
-/// With [`new`](Self::new), it is about the connections of this process; with [`on`](Self::on), about those of all nodes of a
-/// [`Cluster`].
+/// With [`new`](Self::new), it is about the connections of this process; with [`on`](Self::on), about those of all
+/// nodes of a [`Cluster`].
 pub struct Presence<M> {
     /// The topic ends with the last clone, although tasks may keep the tracker a little longer.
     topic: Option<Arc<TopicHandle>>,
@@ -186,13 +186,13 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 impl<M: Serialize + DeserializeOwned + Send + Sync + 'static> Presence<M> {
     /// Creates a presence tracker of a node of a cluster, with the default options. It shows the people of all nodes.
     ///
-    /// Nodes tell each other about the people of a topic, whose name you choose. So several trackers of one node can have
-    /// the same rooms. All nodes should have metadata of the same type for a topic: a connection whose metadata cannot be read
-    /// is not shown, and [counted](crate::ClusterCounts::unreadable).
+    /// Nodes tell each other about the people of a topic, whose name you choose. So several trackers of one node can
+    /// have the same rooms. All nodes should have metadata of the same type for a topic: a connection whose metadata
+    /// cannot be read is not shown, and [counted](crate::ClusterCounts::unreadable).
     ///
-    /// A node knows the people of the other nodes in a room while it has a person or a watcher there itself. In other rooms,
-    /// it knows nobody: [`list`](Self::list) and [`count`](Self::count) return nothing. A [`Watch`] that is kept is enough to
-    /// know a room.
+    /// A node knows the people of the other nodes in a room while it has a person or a watcher there itself. In other
+    /// rooms, it knows nobody: [`list`](Self::list) and [`count`](Self::count) return nothing. A [`Watch`] that is kept
+    /// is enough to know a room.
     ///
     /// ```no_run
     /// # fn example(connection: &prism_driver::Connection, cluster: prism_rooms::Cluster) -> Result<(), Box<dyn std::error::Error>> {
@@ -215,8 +215,9 @@ impl<M: Serialize + DeserializeOwned + Send + Sync + 'static> Presence<M> {
     ///
     /// # Limits
     ///
-    /// The metadata of a connection may have up to 8 KiB of JSON, whatever [the options](PresenceOptions::max_meta_size) say.
-    /// A room is local if its name and the topic's have more than 1 KiB together, and so is a person whose key has more.
+    /// The metadata of a connection may have up to 8 KiB of JSON, whatever
+    /// [the options](PresenceOptions::max_meta_size) say. A room is local if its name and the topic's have more than 1
+    /// KiB together, and so is a person whose key has more.
     ///
     /// # Panics
     /// If the node has a tracker for this topic already. Clone that one. And as [`new`](Self::new) does.
@@ -224,9 +225,9 @@ impl<M: Serialize + DeserializeOwned + Send + Sync + 'static> Presence<M> {
         Self::on_with_options(cluster, topic, PresenceOptions::default())
     }
 
-    /// Creates a presence tracker of a node of a cluster, as [`on`](Self::on) does, with other options. Each node enforces
-    /// them for its own connections. It counts the people of all nodes that it knows; so there can be more than the limit if
-    /// several nodes track people at the same moment, or while they cannot reach each other.
+    /// Creates a presence tracker of a node of a cluster, as [`on`](Self::on) does, with other options. Each node
+    /// enforces them for its own connections. It counts the people of all nodes that it knows; so there can be more
+    /// than the limit if several nodes track people at the same moment, or while they cannot reach each other.
     ///
     /// # Panics
     /// As [`on`](Self::on) does.

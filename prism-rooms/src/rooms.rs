@@ -107,8 +107,8 @@ impl Rooms {
         self.membership.join(connection, room)
     }
 
-    /// Removes a connection of this node from a room. Returns whether it was in the room. In a [cluster](crate::Cluster),
-    /// connections of other nodes are not found, and stay.
+    /// Removes a connection of this node from a room. Returns whether it was in the room. In a
+    /// [cluster](crate::Cluster), connections of other nodes are not found, and stay.
     pub fn leave(&self, id: ConnectionId, room: &str) -> bool {
         self.membership.leave(id, room)
     }

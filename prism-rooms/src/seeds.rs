@@ -8,8 +8,8 @@ use std::{
     thread,
 };
 
-/// Runs a simulation with each seed, on all cores, and returns the sum of what has happened. If the environment variable
-/// `PRISM_SEED` is set, runs only that seed, and returns `None`: one seed need not try everything.
+/// Runs a simulation with each seed, on all cores, and returns the sum of what has happened. If the environment
+/// variable `PRISM_SEED` is set, runs only that seed, and returns `None`: one seed need not try everything.
 ///
 /// # Panics
 /// If the simulation does, or if `PRISM_SEED` is not a number. The seed is printed.

@@ -147,7 +147,8 @@ fn a_message_that_the_backplane_refuses_is_reported_and_no_other() {
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Lets a task that is dropped when it is woken wait for something of a node that cannot reach the backplane, and then ends the node.
+/// Lets a task that is dropped when it is woken wait for something of a node that cannot reach the backplane, and then
+/// ends the node.
 #[track_caller]
 fn end_while_waiting(
     wait: impl FnOnce(&World) -> Waiting + Send + 'static,

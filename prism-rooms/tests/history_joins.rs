@@ -1,4 +1,5 @@
-//! Clients that join a history while something else happens: they leave, join again, give up, or the backplane does not answer.
+//! Clients that join a history while something else happens: they leave, join again, give up, or the backplane does not
+//! answer.
 
 use futures_lite::future::{poll_once, zip};
 use prism_driver::{Options, Runtime};

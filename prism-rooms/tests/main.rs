@@ -1,4 +1,5 @@
-//! The scenarios of rooms and presence, one file a topic. They are one binary, because linking is slower than the tests.
+//! The scenarios of rooms and presence, one file a topic. They are one binary, because linking is slower than the
+//! tests.
 
 mod cluster;
 mod cluster_faults;

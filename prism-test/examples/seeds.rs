@@ -1,7 +1,7 @@
 //! Runs a scenario with many seeds: ten messages and one fault each, over a server and a client in memory.
 //!
-//! `cargo run --release -p prism-test --example seeds -- [COUNT] [FIRST]` runs `COUNT` seeds from `FIRST` on, and prints how
-//! many it ran in a second. If a scenario fails, it prints the seed, which repeats the scenario.
+//! `cargo run --release -p prism-test --example seeds -- [COUNT] [FIRST]` runs `COUNT` seeds from `FIRST` on, and
+//! prints how many it ran in a second. If a scenario fails, it prints the seed, which repeats the scenario.
 
 use std::{
     env,

@@ -13,8 +13,8 @@ use crate::pipe::PipeEnd;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Serves HTTP/1.1 on the server's end of a [`pipe`](crate::pipe()), with a service of hyper, on any runtime. The service may
-/// upgrade the connection to a WebSocket. Ready when the connection has ended or is upgraded.
+/// Serves HTTP/1.1 on the server's end of a [`pipe`](crate::pipe()), with a service of hyper, on any runtime. The
+/// service may upgrade the connection to a WebSocket. Ready when the connection has ended or is upgraded.
 ///
 /// A router of axum is such a service if it is wrapped in `TowerToHyperService`. The extractor of `prism-axum` runs its
 /// connections on tokio, so the test runs there, on tokio's virtual time:

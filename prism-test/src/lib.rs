@@ -1,7 +1,7 @@
 //! Tests of Prism's handlers, servers and clients: in memory, on virtual time, with faults.
 //!
-//! - A [`Sim`] runs servers, clients and handlers in one thread, on a clock that jumps. A test of an hour takes no time,
-//!   and has the same outcome each time.
+//! - A [`Sim`] runs servers, clients and handlers in one thread, on a clock that jumps. A test of an hour takes no
+//!   time, and has the same outcome each time.
 //! - [`Faults`] control a connection: stall it, reset it, cut it after so many bytes, lose its close frame.
 //! - A [`Peer`] is a client that the test drives step by step, and a [`Recorder`] is a handler that lists what happens.
 //! - [`pipe()`] is the transport alone, for any runtime.
@@ -152,16 +152,16 @@
 //!
 //! # Handlers that use tokio
 //!
-//! A handler that calls `tokio::time::sleep` needs tokio. A [`pipe()`] and a [`Peer`] work there as well, with tokio's own
-//! virtual time: with `start_paused`, its clock jumps whenever nothing else can happen, and Prism's deadlines follow it.
-//! (This needs tokio's feature `test-util`.) [The guide](prism_driver::docs::testing#with-tokios-own-timers) has such a
-//! test.
+//! A handler that calls `tokio::time::sleep` needs tokio. A [`pipe()`] and a [`Peer`] work there as well, with tokio's
+//! own virtual time: with `start_paused`, its clock jumps whenever nothing else can happen, and Prism's deadlines
+//! follow it. (This needs tokio's feature `test-util`.) [The guide](prism_driver::docs::testing#with-tokios-own-timers)
+//! has such a test.
 //!
 //! # Many seeds
 //!
 //! A scenario that draws its faults at random can run thousands of times in a second. The example `seeds` of this crate
-//! does so: one processor runs some 20,000 seeds in a second, each with a server, a client, ten messages and one fault. It
-//! prints the seed of a run that fails, which repeats it.
+//! does so: one processor runs some 20,000 seeds in a second, each with a server, a client, ten messages and one fault.
+//! It prints the seed of a run that fails, which repeats it.
 
 mod dropped_when_woken;
 #[cfg(feature = "hyper")]

@@ -13,8 +13,8 @@ use crate::pipe::PipeEnd;
 
 /// A client that the test drives step by step, on its end of a [`pipe`](crate::pipe()).
 ///
-/// It reads, and answers pings and close frames, only while the test waits for something. So a peer of which the test asks
-/// nothing is a peer that does not read. It sends no pings of its own, and accepts messages of up to 64 MiB.
+/// It reads, and answers pings and close frames, only while the test waits for something. So a peer of which the test
+/// asks nothing is a peer that does not read. It sends no pings of its own, and accepts messages of up to 64 MiB.
 ///
 /// Where the peer need not be controlled so closely, a [`Client`](prism_driver::Client) is more convenient.
 pub struct Peer {

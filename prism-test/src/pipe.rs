@@ -24,8 +24,8 @@ mod tokio_io;
 
 /// Creates a pipe, and returns the server's end, the client's end, and what controls it.
 ///
-/// Each direction holds up to 1 MiB. Like TCP, the pipe resets the connection: when an end is dropped with unread bytes,
-/// or the other end writes after that, the bytes on their way are destroyed.
+/// Each direction holds up to 1 MiB. Like TCP, the pipe resets the connection: when an end is dropped with unread
+/// bytes, or the other end writes after that, the bytes on their way are destroyed.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt, future::block_on};
@@ -49,8 +49,8 @@ pub fn pipe() -> (PipeEnd, PipeEnd, Faults) {
 
 /// An end of a [`pipe`]: a [`Transport`](prism_driver::Transport).
 ///
-/// It has the traits of `futures_io`; with the feature `tokio` also those of tokio, and with the feature `hyper` those of
-/// hyper.
+/// It has the traits of `futures_io`; with the feature `tokio` also those of tokio, and with the feature `hyper` those
+/// of hyper.
 pub struct PipeEnd {
     incoming: Arc<Mutex<Lane>>,
     outgoing: Arc<Mutex<Lane>>,

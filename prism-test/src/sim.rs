@@ -28,10 +28,10 @@ const TOO_BUSY: usize = 1_000_000;
 
 /// A simulation in one thread: a [`Runtime`] on virtual time, and a [`Network`](prism_driver::Network) in memory.
 ///
-/// The clock stands still while any task can run, and then jumps to the next timer. So a test of a 30 s timeout takes no
-/// time, and its outcome does not depend on the machine. (Only what Prism draws at random differs from run to run: the mask
-/// keys of clients, the IDs of processes, and the delays of a [`Reconnect`](prism_driver::Reconnect).) A clone is the same
-/// simulation.
+/// The clock stands still while any task can run, and then jumps to the next timer. So a test of a 30 s timeout takes
+/// no time, and its outcome does not depend on the machine. (Only what Prism draws at random differs from run to run:
+/// the mask keys of clients, the IDs of processes, and the delays of a [`Reconnect`](prism_driver::Reconnect).) A clone
+/// is the same simulation.
 ///
 /// ```
 /// use std::time::Duration;
@@ -75,12 +75,12 @@ impl Sim {
         Self::default()
     }
 
-    /// Runs a test, and the tasks that it starts, until the test is done. Other tasks may be left over: they go on in the
-    /// next `run`.
+    /// Runs a test, and the tasks that it starts, until the test is done. Other tasks may be left over: they go on in
+    /// the next `run`.
     ///
     /// # Panics
-    /// If the test can never be done: because all tasks wait for each other, because the clock has reached a day, or because
-    /// the tasks have been woken a million times. And if a task panics.
+    /// If the test can never be done: because all tasks wait for each other, because the clock has reached a day, or
+    /// because the tasks have been woken a million times. And if a task panics.
     pub fn run<T>(&self, test: impl Future<Output = T>) -> T {
         let mut test = std::pin::pin!(test);
         // The test is polled whenever a task has run, which is simple, and fast enough.
@@ -148,8 +148,8 @@ impl Sim {
 
     /// Drops all tasks before they are done, as a runtime does when it shuts down.
     ///
-    /// Tasks keep the simulation alive, and the simulation its tasks. So a program that creates very many simulations calls
-    /// this at the end of each, to free their memory.
+    /// Tasks keep the simulation alive, and the simulation its tasks. So a program that creates very many simulations
+    /// calls this at the end of each, to free their memory.
     pub fn drop_tasks(&self) {
         let executor = std::mem::take(&mut *self.lock_executor());
         drop(executor); // unlocked: what the tasks drop may start others

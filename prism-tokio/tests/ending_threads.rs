@@ -1,5 +1,5 @@
-//! A thread that ends while one of its thread-locals holds a runtime. Tokio would swallow a panic in the destructor of a
-//! session.
+//! A thread that ends while one of its thread-locals holds a runtime. Tokio would swallow a panic in the destructor of
+//! a session.
 
 use std::{
     cell::RefCell,

@@ -22,7 +22,8 @@ impl Handler for Echo {
     }
 }
 
-/// Exchanges messages for longer than `SPAN`. Returns how often the thread parked after the first, or `None` if there was a long pause.
+/// Exchanges messages for longer than `SPAN`. Returns how often the thread parked after the first, or `None` if there
+/// was a long pause.
 async fn parks_while_busy(socket: &Socket, parks: &Receiver<()>) -> Option<usize> {
     let start = Instant::now();
     let mut last = start;

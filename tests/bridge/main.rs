@@ -26,8 +26,8 @@ use tokio_rustls::{
 #[cfg(test)]
 mod tests;
 
-/// How many bytes wait in the kernel, on each way of each socket. Few, because a test suite takes them for bytes that the
-/// other side has read.
+/// How many bytes wait in the kernel, on each way of each socket. Few, because a test suite takes them for bytes that
+/// the other side has read.
 const KERNEL_BUFFER: usize = 64 << 10;
 
 /// What the bridge does with the two sides.

@@ -1,7 +1,7 @@
 //! `chaos SCENARIO redis|valkey|nats [SECONDS]`: lets something happen to a cluster of three nodes, each a process on
-//! another runtime (see `prism_node`), and checks what their members notice of it. SECONDS is how long an outage takes, in
-//! the scenarios that have one. Without arguments, it prints all arguments that there are, a line each. `.ci/cluster` runs
-//! them.
+//! another runtime (see `prism_node`), and checks what their members notice of it. SECONDS is how long an outage takes,
+//! in the scenarios that have one. Without arguments, it prints all arguments that there are, a line each.
+//! `.ci/cluster` runs them.
 //!
 //! In each scenario, each node sends 66 messages per second to twelve rooms, with members on each node. No message may
 //! arrive twice or out of order, and each that does not arrive has to be reported. At its own node, each message has to

@@ -1,6 +1,6 @@
-//! `churn [SECONDS] [ROOMS] [PER_MINUTE] [presence]`: rooms that come and go on two nodes over a Redis server, and whether
-//! the memory of all three stays the same. `tests/README.md` lists the rules that must hold; if one is broken, the exit
-//! status is 1.
+//! `churn [SECONDS] [ROOMS] [PER_MINUTE] [presence]`: rooms that come and go on two nodes over a Redis server, and
+//! whether the memory of all three stays the same. `tests/README.md` lists the rules that must hold; if one is broken,
+//! the exit status is 1.
 //!
 //! ```text
 //!   main ──► world ──► node, node      processes of their own: `churn node REDIS_URL [presence]`

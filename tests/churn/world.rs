@@ -26,12 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How often to look whether it has happened.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How many rooms may appear, and messages be sent, ahead of those that have arrived. Nodes drop what is published faster than
-/// Redis accepts it.
+/// How many rooms may appear, and messages be sent, ahead of those that have arrived. Nodes drop what is published
+/// faster than Redis accepts it.
 const MAX_UNDER_WAY: usize = 1000;
 
-/// How many rooms a node keeps count of, for 20 minutes after the last message to each. As long as it has sent to fewer, its
-/// tables grow.
+/// How many rooms a node keeps count of, for 20 minutes after the last message to each. As long as it has sent to
+/// fewer, its tables grow.
 const COUNTED: usize = 1 << 16;
 
 /// The channels of Redis without any rooms: one for all nodes, and one for each.
@@ -57,8 +57,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts everything, and waits until all rooms are there, and messages have arrived in each. Before, others may have come
-    /// and gone, so that the nodes' tables are full.
+    /// Starts everything, and waits until all rooms are there, and messages have arrived in each. Before, others may
+    /// have come and gone, so that the nodes' tables are full.
     pub(crate) async fn start(program: PathBuf, plan: Plan) -> Self {
         let redis = RedisServer::start(program, &[]);
         let nodes = [(); 2].map(|()| NodeProcess::start(&redis.url(""), plan.presence));

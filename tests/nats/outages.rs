@@ -91,8 +91,8 @@ pub(crate) async fn all_rooms_and_people_are_back_after_a_restart<N: Net>(progra
     assert_eq!((counts.missed, counts.repeated), (0, 0));
 }
 
-/// Starts a server, a node, and one behind a proxy. The proxy's first connection freezes when the server has sent 50,000
-/// bytes, and so do at once those that are opened in the time after that.
+/// Starts a server, a node, and one behind a proxy. The proxy's first connection freezes when the server has sent
+/// 50,000 bytes, and so do at once those that are opened in the time after that.
 async fn cut_off<N: Net>(program: PathBuf, time: Duration) -> (engine::Broker, Proxy, Node, Node) {
     let broker = engine::start(program);
     let here = Node::on::<N>(&broker).await;

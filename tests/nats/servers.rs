@@ -17,7 +17,8 @@ use crate::{
 /// Within what time another server is used.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// Starts two servers, a node with the URLs of both, which is at the first, and one at the second. They know each other.
+/// Starts two servers, a node with the URLs of both, which is at the first, and one at the second. They know each
+/// other.
 async fn start<N: Net>(program: PathBuf, configuration: &str) -> ([NatsServer; 2], Node, Node) {
     let mut servers: [_; 2] = NatsServer::start_cluster(&program, configuration);
     let [first, second] = servers.each_ref().map(|server| server.url(""));

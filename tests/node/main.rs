@@ -1,5 +1,5 @@
-//! `prism_node tokio|smol|async-std URL`: a node of a cluster over Redis or NATS, for `chaos`. It prints lines that begin
-//! with the time, in milliseconds since 1970:
+//! `prism_node tokio|smol|async-std URL`: a node of a cluster over Redis or NATS, for `chaos`. It prints lines that
+//! begin with the time, in milliseconds since 1970:
 //!
 //! ```text
 //! listening on ADDRESS as NODE

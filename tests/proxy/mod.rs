@@ -74,8 +74,8 @@ impl Proxy {
         Self { address, gate, stop, thread: Some(thread) }
     }
 
-    /// Stalls all connections, also those that are opened meanwhile, until the result is dropped. Nothing passes in either
-    /// direction, not even the end of a connection. Then everything does that has been sent meanwhile.
+    /// Stalls all connections, also those that are opened meanwhile, until the result is dropped. Nothing passes in
+    /// either direction, not even the end of a connection. Then everything does that has been sent meanwhile.
     pub fn stall(&self) -> Stalled {
         Stalled { _gate: self.gate.write_arc_blocking() }
     }

@@ -10,8 +10,8 @@ use crate::prism::{
     Client, CloseCode, ConnectError, Disconnect, Options, Refusal, Reply, Request, Socket, socket,
 };
 
-/// Connects, and connects again when the connection has ended or the server is unavailable, until the server refuses for
-/// another reason. Returns what was received.
+/// Connects, and connects again when the connection has ended or the server is unavailable, until the server refuses
+/// for another reason. Returns what was received.
 async fn follow(client: Client) -> (Vec<String>, Refusal) {
     let mut received = Vec::new();
     loop {

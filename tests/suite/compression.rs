@@ -223,8 +223,8 @@ fn cost_of_idle(options: &Options, lines: &str) -> usize {
 #[test]
 fn an_idle_connection_takes_little_memory_for_compression() {
     in_own_process(&an_idle_connection_takes_little_memory_for_compression, || {
-        // A thread that compresses for the first time creates its codecs, and which thread does is up to the runtime. And
-        // what earlier connections have left may be freed meanwhile.
+        // A thread that compresses for the first time creates its codecs, and which thread does is up to the runtime.
+        // And what earlier connections have left may be freed meanwhile.
         let median = |deflate: Deflate, lines| {
             let options = options(deflate);
             let mut costs = [(); 5].map(|()| cost_of_idle(&options, lines));

@@ -1,4 +1,5 @@
-//! A server with actix-ws, as in its documentation, with messages joined by its own aggregation: `actix-ws ADDR [THREADS]`.
+//! A server with actix-ws, as in its documentation, with messages joined by its own aggregation:
+//! `actix-ws ADDR [THREADS]`.
 
 use std::{env, io};
 

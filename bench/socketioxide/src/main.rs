@@ -1,5 +1,5 @@
-//! A node of a cluster with socketioxide and its Redis adapter, as in their documentation: `socketioxide ADDR REDIS_URL`.
-//! A client is a member of the room that its query names.
+//! A node of a cluster with socketioxide and its Redis adapter, as in their documentation:
+//! `socketioxide ADDR REDIS_URL`. A client is a member of the room that its query names.
 
 use std::error::Error;
 

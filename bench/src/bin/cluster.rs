@@ -6,8 +6,8 @@
 //! cluster load ADDR_A ADDR_B PROTOCOL PID_A PID_B PID_REDIS RATE WARM_UP SECONDS
 //! ```
 //!
-//! With `--servers` (names, separated by commas) it prints the page instead of writing it, unless `--page` names a file. The
-//! other two forms are the processes that it starts: a node of this package, and the load generator.
+//! With `--servers` (names, separated by commas) it prints the page instead of writing it, unless `--page` names a
+//! file. The other two forms are the processes that it starts: a node of this package, and the load generator.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -110,7 +110,8 @@ fn run(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn Error>> {
     Ok(rows)
 }
 
-/// Allows this process, and those that it starts, as many open files as they may have. The load generator needs a thousand.
+/// Allows this process, and those that it starts, as many open files as they may have. The load generator needs a
+/// thousand.
 fn allow_files() -> Result<(), Box<dyn Error>> {
     let limit = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)

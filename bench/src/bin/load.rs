@@ -30,8 +30,8 @@
 //! - `open-loop` prints the same with `LATE_NS` before `BUSY`: the 99th percentile of how late messages were sent.
 //! - `flood` prints bytes per second, `askers` handled requests per second, and `renewals` the number of dropped
 //!   peers. Each first prints a line when it has begun.
-//! - `authorize` first prints a line when it has begun, and then `COUNT P50_NS P99_NS P999_NS MAX_NS LEFT GROWTH`: of the
-//!   handshakes, the number of clients that left, and the growth of the server's memory in bytes.
+//! - `authorize` first prints a line when it has begun, and then `COUNT P50_NS P99_NS P999_NS MAX_NS LEFT GROWTH`: of
+//!   the handshakes, the number of clients that left, and the growth of the server's memory in bytes.
 //! - `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
 //!
 //! A text payload is `text-BYTES`.
@@ -40,13 +40,14 @@
 //! context takeover of the server's messages, and send JSON. `echo` and `broadcast` then add the median length of the
 //! payloads of replies, and the bits of their window.
 //!
-//! With `--poll`, the mode `echo` never sleeps, and with `--peak` it adds the server's bytes of memory at the peak: for each
-//! connection, beyond that with 64 others, and in all.
+//! With `--poll`, the mode `echo` never sleeps, and with `--peak` it adds the server's bytes of memory at the peak: for
+//! each connection, beyond that with 64 others, and in all.
 //!
-//! With `--tls`, the modes `echo`, `memory` and `handshakes` speak TLS 1.3; with `--resume`, a handshake resumes the session of
-//! an earlier connection.
+//! With `--tls`, the modes `echo`, `memory` and `handshakes` speak TLS 1.3; with `--resume`, a handshake resumes the
+//! session of an earlier connection.
 //!
-//! With `--http2 N`, the mode `memory` speaks HTTP/2, with N WebSockets on each connection, and the mode `stalled` always does.
+//! With `--http2 N`, the mode `memory` speaks HTTP/2, with N WebSockets on each connection, and the mode `stalled`
+//! always does.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 

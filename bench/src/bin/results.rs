@@ -5,10 +5,10 @@
 //!         [--slowest PER_SECOND] [--page FILE]
 //! ```
 //!
-//! With `--only` (cells' names, or parts of them, separated by commas), `--servers` (whole names) or
-//! `--prism-binary` (the server program of another build, called NAME) it prints the tables and writes no
-//! page. The cells of latency measure the slowest server's maximum first, unless `--slowest` says what it is, so that several
-//! runs have the same rates. With `--page` it writes the page into that file, and the plots into the folder `plots` beside it.
+//! With `--only` (cells' names, or parts of them, separated by commas), `--servers` (whole names) or `--prism-binary`
+//! (the server program of another build, called NAME) it prints the tables and writes no page. The cells of latency
+//! measure the slowest server's maximum first, unless `--slowest` says what it is, so that several runs have the same
+//! rates. With `--page` it writes the page into that file, and the plots into the folder `plots` beside it.
 
 use std::{
     env,
@@ -76,8 +76,8 @@ fn run_once(arguments: &Arguments) -> Vec<Section> {
     sections
 }
 
-/// Runs all rounds of one cell. Every contestant runs once per round. The first cell with a fixed rate sets the maximum, unless
-/// it is known.
+/// Runs all rounds of one cell. Every contestant runs once per round. The first cell with a fixed rate sets the
+/// maximum, unless it is known.
 fn run(
     cell: &'static Cell,
     arguments: &Arguments,

@@ -1,5 +1,5 @@
-//! Runs one of the servers: `server NAME ADDR [--threads N] [MODE]`. Without a mode, it echoes. The others are `--broadcast`,
-//! `--deflate`, `--takeover`, `--deflate-broadcast` and `--tls`.
+//! Runs one of the servers: `server NAME ADDR [--threads N] [MODE]`. Without a mode, it echoes. The others are
+//! `--broadcast`, `--deflate`, `--takeover`, `--deflate-broadcast` and `--tls`.
 
 use std::error::Error;
 

@@ -32,8 +32,8 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Opens all connections: the publishers to the first node, and the receivers to the second one. Returns when messages
-    /// reach all receivers.
+    /// Opens all connections: the publishers to the first node, and the receivers to the second one. Returns when
+    /// messages reach all receivers.
     ///
     /// # Errors
     /// If a node refuses a connection, or messages do not reach all receivers in time.

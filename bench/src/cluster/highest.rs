@@ -39,8 +39,8 @@ enum Outcome {
     LoadTooSlow,
 }
 
-/// Searches for the highest rate at which 99 % of the deliveries take at most 5 ms: it doubles the rate until one is too
-/// high, and then halves the interval.
+/// Searches for the highest rate at which 99 % of the deliveries take at most 5 ms: it doubles the rate until one is
+/// too high, and then halves the interval.
 ///
 /// # Errors
 /// If the first rate cannot be measured. Later, a run that fails shows that its rate is too high.

@@ -23,7 +23,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// By how much the load generator may exceed its time, as a factor, before it gives up.
 const MAX_STRETCH: u32 = 2;
 
-/// Messages that are published at fixed times, in one room after the other, whether or not earlier ones have been delivered.
+/// Messages that are published at fixed times, in one room after the other, whether or not earlier ones have been
+/// delivered.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     nodes: [SocketAddr; 2],

@@ -11,8 +11,8 @@ const DIGITS: usize = 10;
 /// The highest number.
 pub(super) const MAX_NUMBER: u64 = 9_999_999_999;
 
-/// What goes before a message's text, and after it, in Socket.IO 5 on Engine.IO 4: an event that has the text as its only
-/// argument.
+/// What goes before a message's text, and after it, in Socket.IO 5 on Engine.IO 4: an event that has the text as its
+/// only argument.
 const EVENT: (&[u8], &[u8]) = (br#"42["message",""#, br#""]"#);
 
 /// What a contestant's clients speak over their WebSockets.

@@ -1,8 +1,8 @@
 //! shiguredo_websocket: its connections, which need no I/O, in the loop that its documentation shows.
 //!
 //! What was read is passed to `feed_recv_buf`, and events are polled until there are no more. Messages are passed to
-//! `send_binary` or `send_text`, and outputs are polled, one for each frame. A client's mask keys come from the operating
-//! system.
+//! `send_binary` or `send_text`, and outputs are polled, one for each frame. A client's mask keys come from the
+//! operating system.
 
 use std::hint::black_box;
 

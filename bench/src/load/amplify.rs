@@ -147,7 +147,8 @@ impl Attacker {
         self.wait_until_handled()
     }
 
-    /// A thousand peers that ask for the state of a full room as often as they can be made to miss it, and do not read it.
+    /// A thousand peers that ask for the state of a full room as often as they can be made to miss it, and do not read
+    /// it.
     fn leave_states_unread(&mut self) -> io::Result<()> {
         self.join_a_full_room(1000)?;
         for _ in 0..60 {
@@ -221,8 +222,8 @@ impl Attacker {
         self.each(&frame(OpCode::Binary, true, b"a"))
     }
 
-    /// A hundred peers that send a message of the maximum length, compressed to a thousandth, to a handler that does not
-    /// return.
+    /// A hundred peers that send a message of the maximum length, compressed to a thousandth, to a handler that does
+    /// not return.
     fn bomb_busy_handlers(&mut self) -> io::Result<()> {
         self.open_site(Site::from(self.address).offering(bombs::OFFER), 100)?;
         self.each(&bombs::zeros(MAX_MESSAGE))

@@ -35,8 +35,8 @@ pub(super) fn blocks() -> Vec<u8> {
     frame(&bits.finish())
 }
 
-/// Returns a message of 32 KiB, and final blocks behind it. After each, decompression begins again, with these 32 KiB as
-/// its history.
+/// Returns a message of 32 KiB, and final blocks behind it. After each, decompression begins again, with these 32 KiB
+/// as its history.
 pub(super) fn final_blocks() -> Vec<u8> {
     let mut payload = compressed(&[0; 32 << 10]);
     payload.extend([0, 0, 0xff, 0xff]);

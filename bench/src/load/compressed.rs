@@ -23,8 +23,8 @@ const MESSAGES: usize = 64;
 /// How many replies are checked on each connection.
 const CHECKED: usize = 4;
 
-/// The level of what is sent, and its window: the smallest that one of the servers demands, so that all receive the same
-/// bytes.
+/// The level of what is sent, and its window: the smallest that one of the servers demands, so that all receive the
+/// same bytes.
 const LEVEL: u8 = 6;
 const WINDOW: WindowBits = WindowBits::new(12).expect("12 is from 8 to 15");
 

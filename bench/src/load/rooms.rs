@@ -157,8 +157,8 @@ impl Askers {
 }
 
 impl Question {
-    /// Returns everything that a connection sends: it joins its rooms, asks this many times, each time in the next room, and
-    /// pings. The pong shows that the server has handled all of it.
+    /// Returns everything that a connection sends: it joins its rooms, asks this many times, each time in the next
+    /// room, and pings. The pong shows that the server has handled all of it.
     fn requests(self, count: usize) -> Vec<u8> {
         let ask = |(number, room): (usize, String)| match self {
             Self::State => request(&format!(r#"{{"type":"watch","room":"{room}"}}"#)),

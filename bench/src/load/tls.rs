@@ -1,5 +1,5 @@
-//! TLS of the load generator's connections: TLS 1.3 with one cipher suite and one key exchange, so that all servers do the
-//! same work.
+//! TLS of the load generator's connections: TLS 1.3 with one cipher suite and one key exchange, so that all servers do
+//! the same work.
 
 use std::{
     io::{self, Read, Write},
@@ -75,8 +75,8 @@ impl Stream {
         }
     }
 
-    /// Returns whether nothing is left to read after one read of this length. A short read of a TCP socket means that it
-    /// is empty (epoll(7)), but one of TLS ends with its record.
+    /// Returns whether nothing is left to read after one read of this length. A short read of a TCP socket means that
+    /// it is empty (epoll(7)), but one of TLS ends with its record.
     pub(super) const fn is_empty_after(&self, len: usize, buffer: &[u8]) -> bool {
         matches!(self, Self::Plain(_)) && len < buffer.len()
     }

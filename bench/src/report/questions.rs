@@ -14,8 +14,8 @@ const TOGETHER: &str = "190";
 
 const ATTACKERS: &str = "4";
 
-/// How many requests each attacker sends at once: none, one in each room, or as many as a connection may without a pause.
-/// Before that, it joins 32 rooms.
+/// How many requests each attacker sends at once: none, one in each room, or as many as a connection may without a
+/// pause. Before that, it joins 32 rooms.
 const REQUESTS: [&str; 3] = ["0", "32", "67"];
 
 const WARM_UP: &str = "0.5";

@@ -220,7 +220,8 @@ pub(crate) fn aligned(f: &mut impl fmt::Write, lines: &[(String, Vec<String>)]) 
     Ok(())
 }
 
-/// Returns the parts of CPU time in user mode and in the kernel, by their ticks in all rounds, with a mark if those are few.
+/// Returns the parts of CPU time in user mode and in the kernel, by their ticks in all rounds, with a mark if those are
+/// few.
 pub(crate) fn split(total: Option<f64>, user: f64, kernel: f64) -> [String; 2] {
     let ticks = user + kernel;
     let Some(total) = total.filter(|_| ticks > 0.0) else {

@@ -21,8 +21,8 @@ pub(super) fn of_prism() -> io::Result<TlsServer> {
     TlsServer::from_pem(cert.pem(), signing_key.serialize_pem()).map_err(io::Error::other)
 }
 
-/// Returns the defaults of rustls, with tickets as Prism has them: the defaults keep sessions in memory instead, and give
-/// each client two of them.
+/// Returns the defaults of rustls, with tickets as Prism has them: the defaults keep sessions in memory instead, and
+/// give each client two of them.
 pub(super) fn of_peers() -> io::Result<Arc<ServerConfig>> {
     let CertifiedKey { cert, signing_key } = certificate()?;
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).map_err(io::Error::other)?;

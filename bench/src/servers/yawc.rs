@@ -34,8 +34,8 @@ pub(super) fn tls_tuned(address: &str, threads: usize) -> io::Result<()> {
     serve_tuned(address, threads, Transport::Tls, options().without_compression())
 }
 
-/// Compresses with the profile that its documentation calls a good default. Whether there is context takeover is up to the
-/// client.
+/// Compresses with the profile that its documentation calls a good default. Whether there is context takeover is up to
+/// the client.
 pub(super) fn compressed(address: &str, threads: usize) -> io::Result<()> {
     serve(address, threads, Transport::Tcp, options().with_balanced_compression())
 }

@@ -12,8 +12,9 @@ use crate::{
 
 /// The headers that go along to another origin.
 ///
-/// Lists of headers that stay, such as `Authorization` and `Cookie`, would miss the `X-Api-Key` of some service. `Origin`
-/// stays as well: browsers send `null` after such a redirect, because it was not the page that chose the new server.
+/// Lists of headers that stay, such as `Authorization` and `Cookie`, would miss the `X-Api-Key` of some service.
+/// `Origin` stays as well: browsers send `null` after such a redirect, because it was not the page that chose the new
+/// server.
 const GO_ALONG: [&str; 1] = ["User-Agent"];
 
 /// A URL, and the request that is sent there.

@@ -13,8 +13,8 @@ use crate::{
 use crate::{runtime::timeout::until, tls::client::TlsClient};
 
 impl<N: Network> Client<N> {
-    /// Opens a connection, and follows as many redirects as are allowed. What not every client needs is boxed, so that the
-    /// others' futures stay small.
+    /// Opens a connection, and follows as many redirects as are allowed. What not every client needs is boxed, so that
+    /// the others' futures stay small.
     pub(super) async fn dial(&self) -> Result<Session, ConnectError> {
         let mut redirected: Option<Box<Destination>> = None;
         let mut followed = 0;

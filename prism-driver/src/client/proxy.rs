@@ -115,8 +115,8 @@ impl Proxy {
         Ok(self)
     }
 
-    /// Sets to which servers clients connect directly: a list with commas, as in the variable `NO_PROXY`. It replaces an
-    /// earlier one. These can be in the list:
+    /// Sets to which servers clients connect directly: a list with commas, as in the variable `NO_PROXY`. It replaces
+    /// an earlier one. These can be in the list:
     ///
     /// - a name: `example.org`, or equally `.example.org` or `*.example.org`, for this host and all names below it;
     /// - an address or a network: `192.0.2.1`, `::1`, `10.0.0.0/8`. They are compared with addresses in URLs. Names are

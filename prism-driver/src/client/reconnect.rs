@@ -78,11 +78,11 @@ mod retry_after;
 /// }
 /// ```
 ///
-/// Instead of [running](Self::run) a handler, you can ask for the [`next`](Self::next) [`Socket`]. To send from elsewhere,
-/// and to close for good, take a [`handle`](Self::handle).
+/// Instead of [running](Self::run) a handler, you can ask for the [`next`](Self::next) [`Socket`]. To send from
+/// elsewhere, and to close for good, take a [`handle`](Self::handle).
 ///
-/// Nothing is sent again by itself: `on_connect` has to restore what the server knew of the last connection. [The guide to
-/// reconnecting](crate::docs::reconnecting) explains what an outage looks like, and what is lost.
+/// Nothing is sent again by itself: `on_connect` has to restore what the server knew of the last connection.
+/// [The guide to reconnecting](crate::docs::reconnecting) explains what an outage looks like, and what is lost.
 ///
 /// # When it waits
 ///
@@ -132,13 +132,13 @@ impl<N: Network> Reconnect<N> {
         self
     }
 
-    /// Calls a function before each attempt, for example to add fresh credentials. It receives the client that was given
-    /// to [`new`](Self::new), without what it added for earlier attempts, and returns the client to connect with.
+    /// Calls a function before each attempt, for example to add fresh credentials. It receives the client that was
+    /// given to [`new`](Self::new), without what it added for earlier attempts, and returns the client to connect with.
     ///
     /// If it fails, so does the attempt. A [`ConnectError`](crate::ConnectError), such as that of [`Client::header`],
     /// counts like any failure to connect, and may be final. After another error, there is a next attempt.
-    /// [`retry_if`](Self::retry_if) can decide otherwise: the error is in [`Ended::BeforeEach`]. There is no limit on the
-    /// function's time.
+    /// [`retry_if`](Self::retry_if) can decide otherwise: the error is in [`Ended::BeforeEach`]. There is no limit on
+    /// the function's time.
     ///
     /// ```no_run
     /// # use prism_driver::{Client, Network, Reconnect};
@@ -165,8 +165,8 @@ impl<N: Network> Reconnect<N> {
         self
     }
 
-    /// Decides whether to go on after an end. By default, [`Ended::is_transient`] decides. It is not asked about a close
-    /// through the [handle](ReconnectHandle::close), which is always final.
+    /// Decides whether to go on after an end. By default, [`Ended::is_transient`] decides. It is not asked about a
+    /// close through the [handle](ReconnectHandle::close), which is always final.
     ///
     /// ```no_run
     /// # use prism_driver::{Client, Network, Reconnect};
@@ -208,9 +208,9 @@ impl<N: Network> Reconnect<N> {
     /// Runs the handler on each connection, one after the other. Returns what ended last, when there will be no other
     /// connection.
     ///
-    /// [The contract](crate#the-contract) holds for each connection: its `on_connect` runs first, and its `on_disconnect`
-    /// last, before the next connection is opened. The handler lives on in between, with its fields: there is no new one
-    /// for each connection.
+    /// [The contract](crate#the-contract) holds for each connection: its `on_connect` runs first, and its
+    /// `on_disconnect` last, before the next connection is opened. The handler lives on in between, with its fields:
+    /// there is no new one for each connection.
     ///
     /// The connections live in this future, as in [`Client::run`]. To end it, [close](ReconnectHandle::close) it by the
     /// handle. If the future is dropped instead, a running call of the handler is dropped before it completes,
@@ -230,8 +230,8 @@ impl<N: Network> Reconnect<N> {
         ended
     }
 
-    /// Waits for the next connection, and returns it as a [`Socket`]; `None` if there will be no other. The delays and the
-    /// reasons to give up are those of [`run`](Self::run).
+    /// Waits for the next connection, and returns it as a [`Socket`]; `None` if there will be no other. The delays and
+    /// the reasons to give up are those of [`run`](Self::run).
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Reconnect};
@@ -248,8 +248,8 @@ impl<N: Network> Reconnect<N> {
     /// First waits for the end of the connection that it returned last. To close that connection, or to drop its socket
     /// while it is open, is a close by this side, and thus final by default.
     ///
-    /// Cancel-safe: an attempt in progress is kept, and the next call goes on with it. Between calls, it does not go on,
-    /// and its timeouts are noticed only in the next call. If this is dropped, the last socket stays open.
+    /// Cancel-safe: an attempt in progress is kept, and the next call goes on with it. Between calls, it does not go
+    /// on, and its timeouts are noticed only in the next call. If this is dropped, the last socket stays open.
     pub async fn next(&mut self) -> Option<Socket> {
         let (client, session) = self.open().await?;
         let connection = Connection::clone(&session.connection);

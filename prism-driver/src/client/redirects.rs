@@ -21,8 +21,8 @@ pub enum InvalidRedirect {
     UnsupportedScheme,
 }
 
-/// Returns whether a response asks the client to send the same request elsewhere. 300 leaves the choice to the user, 304
-/// and 305 are something else.
+/// Returns whether a response asks the client to send the same request elsewhere. 300 leaves the choice to the user,
+/// 304 and 305 are something else.
 pub(super) const fn is_redirect(status: u16) -> bool {
     matches!(status, 301..=303 | 307 | 308)
 }

@@ -1,5 +1,5 @@
-//! [`ServiceAddress`]: the address of a server with another protocol, such as a message broker. The crates of Prism that
-//! need one reach it as a client reaches its server.
+//! [`ServiceAddress`]: the address of a server with another protocol, such as a message broker. The crates of Prism
+//! that need one reach it as a client reaches its server.
 
 use std::{fmt, io, net::SocketAddr, ops::Range, time::Duration};
 
@@ -32,8 +32,8 @@ impl ServiceAddress {
         ServerAddress::parse(authority, default_port).map(Self)
     }
 
-    /// Parses a host and a port that are a part of a URL: the bytes in `part`. An error that says where it is counts the
-    /// characters of the whole URL.
+    /// Parses a host and a port that are a part of a URL: the bytes in `part`. An error that says where it is counts
+    /// the characters of the whole URL.
     ///
     /// # Errors
     /// If the host or the port is invalid.
@@ -48,8 +48,9 @@ impl ServiceAddress {
         ServerAddress::parse_part(url, part, default_port).map(Self)
     }
 
-    /// Opens a TCP connection, without Nagle's algorithm. Resolves the name, and tries all of its addresses. Returns the
-    /// connection, and the address that it leads to. For more connections to the same server, use [`connect_to`](Self::connect_to).
+    /// Opens a TCP connection, without Nagle's algorithm. Resolves the name, and tries all of its addresses. Returns
+    /// the connection, and the address that it leads to. For more connections to the same server, use
+    /// [`connect_to`](Self::connect_to).
     ///
     /// # Errors
     /// If the name cannot be resolved, or no address answers within `limit`. The error names each address.

@@ -18,10 +18,10 @@ use crate::{
 /// The reason why a client could not open a connection.
 ///
 /// It shows whether another attempt is worthwhile. Once a final status other than 101 has arrived, the error is
-/// [`Refused`](Self::Refused), even if the transport then fails or stalls, or the rest of the response is malformed. (If
-/// it is a redirect that the client would have [followed](crate::Client::redirects), but must not, the error is
-/// [`Redirect`](Self::Redirect).) The other errors mean that no such status arrived from the last server that was asked.
-/// [`Reconnect`](crate::Reconnect) acts on them by itself. In a loop of your own:
+/// [`Refused`](Self::Refused), even if the transport then fails or stalls, or the rest of the response is malformed.
+/// (If it is a redirect that the client would have [followed](crate::Client::redirects), but must not, the error is
+/// [`Redirect`](Self::Redirect).) The other errors mean that no such status arrived from the last server that was
+/// asked. [`Reconnect`](crate::Reconnect) acts on them by itself. In a loop of your own:
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,8 +69,8 @@ pub enum ConnectError {
     /// The server redirects the client to where it must not go.
     Redirect(InvalidRedirect),
     /// The server refused: it requires a login, redirects, does not know the path, and so on. Prism follows no
-    /// redirects, except as many as [`Client::redirects`](crate::Client::redirects) allows, and answers no challenges. The
-    /// variant contains the response, so that you can act on it.
+    /// redirects, except as many as [`Client::redirects`](crate::Client::redirects) allows, and answers no challenges.
+    /// The variant contains the response, so that you can act on it.
     Refused(Refusal),
     /// The TLS handshake failed, usually because the server's certificate is not trusted. The error says which server
     /// that was, why, and [whether](TlsError::is_transient) another attempt may help.

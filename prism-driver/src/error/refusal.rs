@@ -7,8 +7,8 @@ use prism_core::{Headers, Response};
 /// A server's response other than "101 Switching Protocols", or [a proxy's](crate::ProxyFailure::Refused) that opens no
 /// tunnel.
 ///
-/// A server's is returned once it is complete, but no later than one second after its status has arrived, with as much of the
-/// rest as there is by then. So a body that never ends delays a client only briefly.
+/// A server's is returned once it is complete, but no later than one second after its status has arrived, with as much
+/// of the rest as there is by then. So a body that never ends delays a client only briefly.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Refusal {

@@ -5,8 +5,8 @@ use tracing::{Instrument, Span, info_span};
 
 use crate::{connection::Connection, error::Disconnect, handler::Handler};
 
-/// A [`Handler`] whose calls are spans of the crate `tracing`, so that what the handler logs says which connection it is
-/// about. (Needs the feature `tracing`.)
+/// A [`Handler`] whose calls are spans of the crate `tracing`, so that what the handler logs says which connection it
+/// is about. (Needs the feature `tracing`.)
 ///
 /// The spans have the level *info*, the target `prism::handler`, the name of the method, and the fields `id` (of the
 /// connection) and `route`.

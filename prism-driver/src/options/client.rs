@@ -18,8 +18,9 @@ pub struct ClientOptions {
     /// The limits of the connection.
     pub connection: Options,
     /// How long a client may take to resolve a server's name and to reach the server, over all its addresses. With a
-    /// [proxy](crate::Client::proxy), that includes the proxy's answer. Default: 10 s. On a bad link the operating system sends the first packet again after one second, and once more after
-    /// another two; this leaves time for both.
+    /// [proxy](crate::Client::proxy), that includes the proxy's answer. Default: 10 s. On a bad link the operating
+    /// system sends the first packet again after one second, and once more after another two; this leaves time for
+    /// both.
     pub connect_timeout: Duration,
 }
 

@@ -127,13 +127,13 @@ pub struct ServerOptions {
     /// [close timeout](prism_core::Config::close_timeout) within the grace period.
     ///
     /// Where the server speaks [TLS](crate::docs::tls), twice this time counts, but at most three quarters of the grace
-    /// period: 7.5 s by default, and 10 s with a grace period of 14 s. Another server cannot resume the sessions of this
-    /// one, so each peer that reconnects costs it a full TLS handshake. With the cryptography of `ring`, one core of the
-    /// machine on which Prism's figures are measured does about 8,000 of those per second with an ECDSA key (P-256), and
-    /// 1,500 with a 2,048-bit RSA key (`bench/RESULTS.md` describes the machine; the clients' part is not included). By
-    /// default, the peers of 50,000 connections reconnect at 6,700 per second, and the last of them has 2.5 s to answer,
-    /// which is many round trips. If your other servers cannot do as many handshakes, set this and the grace period to
-    /// longer times.
+    /// period: 7.5 s by default, and 10 s with a grace period of 14 s. Another server cannot resume the sessions of
+    /// this one, so each peer that reconnects costs it a full TLS handshake. With the cryptography of `ring`, one core
+    /// of the machine on which Prism's figures are measured does about 8,000 of those per second with an ECDSA key
+    /// (P-256), and 1,500 with a 2,048-bit RSA key (`bench/RESULTS.md` describes the machine; the clients' part is not
+    /// included). By default, the peers of 50,000 connections reconnect at 6,700 per second, and the last of them has
+    /// 2.5 s to answer, which is many round trips. If your other servers cannot do as many handshakes, set this and the
+    /// grace period to longer times.
     pub shutdown_spread: Duration,
 }
 

@@ -41,8 +41,8 @@ pub enum WhenSlow {
     /// client masks its messages, so they cannot be stored separately: on a client, the new message is always the one
     /// that is dropped.
     ///
-    /// With this policy, no [compressed](crate::docs::compression) message refers to an earlier one, whatever was agreed,
-    /// and neither does any later message of the connection.
+    /// With this policy, no [compressed](crate::docs::compression) message refers to an earlier one, whatever was
+    /// agreed, and neither does any later message of the connection.
     ///
     /// Only the outbox is kept fresh. The buffers of the operating systems at both ends hold older messages, and on a
     /// slow link these may be seconds old. If each message has to be the latest when it arrives, let only one be in

@@ -1,5 +1,5 @@
-//! [`Flags`]: what is known of a connection without locking its outbox. The flags take one byte, because a session looks
-//! at them for each message.
+//! [`Flags`]: what is known of a connection without locking its outbox. The flags take one byte, because a session
+//! looks at them for each message.
 
 use std::sync::atomic::Ordering;
 

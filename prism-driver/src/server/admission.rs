@@ -4,7 +4,8 @@
 //! Silent peers cannot block new clients. When all permits are held, or no file descriptor is left, the oldest permit
 //! is evicted in favor of a new connection, once it has been held for its minimum time. For a handshake that is a
 //! quarter of a second, or three quarters with TLS: as much as a lost packet costs, and long enough that a rush of good
-//! clients does not evict itself. An evicted task is polled once more before it ends, so a request that has just arrived is still answered.
+//! clients does not evict itself. An evicted task is polled once more before it ends, so a request that has just
+//! arrived is still answered.
 //!
 //! A page may take longer. It is limited by its [progress](crate::session::write_progress), not by a deadline. The part
 //! that the transport takes at once is sent under the handshake's permit. If the rest has to wait for the peer, it

@@ -61,8 +61,8 @@ impl<R: Runtime> Connections<R> {
         });
     }
 
-    /// Counts and reports a request, or a peer without one, that gets no connection. `status` is that of the answer, if there is
-    /// one.
+    /// Counts and reports a request, or a peer without one, that gets no connection. `status` is that of the answer, if
+    /// there is one.
     pub(crate) fn not_upgraded(
         &self,
         peer: Option<SocketAddr>,

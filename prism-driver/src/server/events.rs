@@ -1,8 +1,8 @@
 //! What a server reports as events of the crate `tracing`. Without the feature `tracing`, these functions do nothing.
 //!
-//! A log is a target, too. So what peers can cause again and again is limited: refusals to ten in a second, and warnings to
-//! one a minute. The next event of the kind says how many there were. Where no subscriber wants an event, neither the clock is
-//! read nor the limit locked.
+//! A log is a target, too. So what peers can cause again and again is limited: refusals to ten in a second, and
+//! warnings to one a minute. The next event of the kind says how many there were. Where no subscriber wants an event,
+//! neither the clock is read nor the limit locked.
 
 #![cfg_attr(
     not(feature = "tracing"),

@@ -100,8 +100,8 @@ impl Preface for () {
     }
 }
 
-/// Reads a preface and a request, within the time that is left for them, and returns the result of `decide` for them. Sends
-/// nothing: neither the 101 nor the answer to a rejected request.
+/// Reads a preface and a request, within the time that is left for them, and returns the result of `decide` for them.
+/// Sends nothing: neither the 101 nor the answer to a rejected request.
 pub(crate) async fn accept_handshake<R: Runtime, P: Preface, D>(
     runtime: &R,
     io: &mut impl Transport,

@@ -209,7 +209,8 @@ impl<N: Network> PendingHandshake<N> {
         outcome.unwrap_or_else(|| Some(Err(late.into())))
     }
 
-    /// Sends an answer, or ends a TLS handshake that has failed, and gives the peer time to read the answer or the alert.
+    /// Sends an answer, or ends a TLS handshake that has failed, and gives the peer time to read the answer or the
+    /// alert.
     async fn reply(&mut self, rejected: Rejected) {
         let is_reply = matches!(rejected, Rejected::Reply(_));
         // Boxed, so that it does not enlarge the task of every handshake.

@@ -89,8 +89,8 @@ impl<N: Network> Server<N> {
     /// ```
     ///
     /// The header is the first thing on the stream that the [network](Self::bind_on) accepts. With
-    /// [TLS](crate::docs::tls), the server reads the header first, and then TLS. A network that decrypts TLS itself has to
-    /// read the header itself too, because that usually comes before the encrypted bytes.
+    /// [TLS](crate::docs::tls), the server reads the header first, and then TLS. A network that decrypts TLS itself has
+    /// to read the header itself too, because that usually comes before the encrypted bytes.
     ///
     /// # Security
     ///

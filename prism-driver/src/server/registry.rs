@@ -158,8 +158,8 @@ impl Registry {
         inner.connections().cloned().collect()
     }
 
-    /// Cuts the connections that are still open, and those that open later. Returns how all connections have ended since
-    /// the shutdown began.
+    /// Cuts the connections that are still open, and those that open later. Returns how all connections have ended
+    /// since the shutdown began.
     pub(crate) fn cut_all(&self) -> Shutdown {
         let mut inner = self.lock();
         inner.is_cut = true;

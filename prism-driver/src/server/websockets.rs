@@ -70,8 +70,8 @@ mod response;
 /// connections of an address, and no proxy is trusted.
 ///
 /// It may speak TLS, of which nothing is known here. So a shutdown takes the
-/// [spread](field@crate::ServerOptions::shutdown_spread) of a server without TLS: if your clients come over TLS, double it,
-/// and the [grace period](field@crate::ServerOptions::shutdown_grace), half of which is the longest spread.
+/// [spread](field@crate::ServerOptions::shutdown_spread) of a server without TLS: if your clients come over TLS, double
+/// it, and the [grace period](field@crate::ServerOptions::shutdown_grace), half of which is the longest spread.
 ///
 /// # Runtimes
 ///
@@ -102,8 +102,8 @@ struct ShutdownOnce {
 struct ShutdownTask<R: Runtime>(WebSockets<R>);
 
 impl<R: Runtime> WebSockets<R> {
-    /// Returns a handle to the counters. A connection counts as [accepted](crate::Counts::accepted) when its request has
-    /// arrived.
+    /// Returns a handle to the counters. A connection counts as [accepted](crate::Counts::accepted) when its request
+    /// has arrived.
     #[must_use]
     pub fn stats(&self) -> ServerStats {
         self.0.connections.stats.clone()
@@ -112,15 +112,16 @@ impl<R: Runtime> WebSockets<R> {
     /// Closes all connections with 1001, as [`Server::serve_until`](crate::Server::serve_until) does, and returns how
     /// they ended. From the first call on, requests get a 503. Further calls wait for the same shutdown.
     ///
-    /// A request that was accepted before has until one second after the others have ended to open its connection, which
-    /// is then closed with 1001 as well. A connection that opens later is cut at once. What has been cut may take another
-    /// second to end.
+    /// A request that was accepted before has until one second after the others have ended to open its connection,
+    /// which is then closed with 1001 as well. A connection that opens later is cut at once. What has been cut may take
+    /// another second to end.
     ///
-    /// Cancel-safe: if you drop the future, the shutdown continues in a task of its own. If the runtime drops that task,
-    /// because it ends, the connections that are left are cut at once.
+    /// Cancel-safe: if you drop the future, the shutdown continues in a task of its own. If the runtime drops that
+    /// task, because it ends, the connections that are left are cut at once.
     ///
     /// # Panics
-    /// The first call panics if [`Runtime::spawn`] does, as on tokio outside of a runtime. All connections are then cut.
+    /// The first call panics if [`Runtime::spawn`] does, as on tokio outside of a runtime. All connections are then
+    /// cut.
     pub async fn shut_down(&self) -> Shutdown {
         self.begin_shutdown();
         let ShutdownOnce { outcome, done, .. } = &self.0.shutdown;

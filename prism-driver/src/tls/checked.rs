@@ -17,9 +17,9 @@ use crate::{runtime::Transport, tls::records::Records};
 /// - A flush that was pending during the handshake goes on with the next read. It would be forgotten, and the peer
 ///   would wait for bytes that the transport holds back.
 /// - The number of bytes that are read during the handshake is limited.
-/// - A peer could send records without content, such as `KeyUpdate` or tickets, one after the other. A single read would
-///   take all of them, and might never end. So the bytes without content of each [turn](MAX_TURN) are limited, and also
-///   those between two records with content.
+/// - A peer could send records without content, such as `KeyUpdate` or tickets, one after the other. A single read
+///   would take all of them, and might never end. So the bytes without content of each [turn](MAX_TURN) are limited,
+///   and also those between two records with content.
 pub(crate) struct Checked<T> {
     transport: T,
     /// How many more bytes the handshake may read, or the records until there is content.
@@ -35,9 +35,9 @@ pub(crate) struct Checked<T> {
 }
 
 /// How many bytes without content are read in a turn. A turn ends when a read is pending: because the transport has no
-/// more, or because this is used up. In the latter case the task is woken, and others run first. The longest record takes
-/// about half of a turn before its content counts. During the handshake, one poll may take several turns: there, the limit
-/// of the handshake counts.
+/// more, or because this is used up. In the latter case the task is woken, and others run first. The longest record
+/// takes about half of a turn before its content counts. During the handshake, one poll may take several turns: there,
+/// the limit of the handshake counts.
 const MAX_TURN: u32 = 32 << 10;
 
 /// The cost of a record, besides its bytes: it is decrypted by itself, and may change the keys, which takes some

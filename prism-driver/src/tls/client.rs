@@ -68,8 +68,8 @@ impl TlsClient {
         Ok(SHARED.get_or_init(|| config.into()).clone())
     }
 
-    /// Returns a client that trusts what the operating system trusts, and also the authorities whose certificates are in
-    /// a PEM file. It needs no trust of the system: without any, it trusts the file. Otherwise it is as
+    /// Returns a client that trusts what the operating system trusts, and also the authorities whose certificates are
+    /// in a PEM file. It needs no trust of the system: without any, it trusts the file. Otherwise it is as
     /// [`trusting_platform`](Self::trusting_platform). Not on Android.
     ///
     /// # Errors
@@ -81,8 +81,8 @@ impl TlsClient {
         Self::trusting_platform_and(pem::certificates_in(&authorities.into())?)
     }
 
-    /// Returns a client that trusts what the operating system trusts, and also the authorities whose certificates are in
-    /// a PEM text; otherwise as [`trusting_platform_and_pem_file`](Self::trusting_platform_and_pem_file).
+    /// Returns a client that trusts what the operating system trusts, and also the authorities whose certificates are
+    /// in a PEM text; otherwise as [`trusting_platform_and_pem_file`](Self::trusting_platform_and_pem_file).
     ///
     /// # Errors
     /// If the text has no certificate of an authority; also if the system's cannot be used.
@@ -187,9 +187,9 @@ impl TlsClient {
         self
     }
 
-    /// Returns a client that trusts the same servers and shows no certificate. It cannot resume sessions that were opened
-    /// with one either: for that, rustls requires the same resolver. All such clients have the same one, so each can
-    /// resume the sessions of another.
+    /// Returns a client that trusts the same servers and shows no certificate. It cannot resume sessions that were
+    /// opened with one either: for that, rustls requires the same resolver. All such clients have the same one, so each
+    /// can resume the sessions of another.
     pub(crate) fn without_certificate(mut self) -> Self {
         static RESOLVER: LazyLock<Arc<NoCertificate>> = LazyLock::new(|| Arc::new(NoCertificate));
         if self.config.client_auth_cert_resolver.has_certs() {

@@ -23,8 +23,8 @@ pub struct TlsInfo {
 }
 
 impl TlsInfo {
-    /// Takes what a handshake has agreed on that another library has done: the TLS of an HTTP server whose WebSockets run
-    /// with [`WebSockets`](crate::WebSockets). Call it when the handshake is done.
+    /// Takes what a handshake has agreed on that another library has done: the TLS of an HTTP server whose WebSockets
+    /// run with [`WebSockets`](crate::WebSockets). Call it when the handshake is done.
     #[must_use]
     pub fn of_server(tls: &ServerConnection) -> Arc<Self> {
         Self::new(tls, tls.server_name())

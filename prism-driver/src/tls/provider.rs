@@ -29,8 +29,8 @@ fn built_in() -> CryptoProvider {
     crypto::ring::default_provider()
 }
 
-/// Lets clients resume their sessions. The tickets are encrypted by the configuration's own provider. A provider that is
-/// not one of rustls' has no encryption for that; then the server keeps the sessions itself.
+/// Lets clients resume their sessions. The tickets are encrypted by the configuration's own provider. A provider that
+/// is not one of rustls' has no encryption for that; then the server keeps the sessions itself.
 pub(super) fn let_resume(config: &mut ServerConfig) -> Result<(), TlsError> {
     match ticketer(config.crypto_provider()) {
         Some(ticketer) => config.ticketer = ticketer?,

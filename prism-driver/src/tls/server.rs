@@ -95,9 +95,9 @@ impl TlsServer {
     /// fails with an alert. [`Request::tls`](crate::Request::tls) and [`Connection::tls`](crate::Connection::tls)
     /// return the client's certificates.
     ///
-    /// rustls keeps them in memory for as long as the connection lives. It verifies them in each handshake: sessions are
-    /// not resumed, because that would not verify whether the certificate is still good. An open connection outlives its
-    /// certificate.
+    /// rustls keeps them in memory for as long as the connection lives. It verifies them in each handshake: sessions
+    /// are not resumed, because that would not verify whether the certificate is still good. An open connection
+    /// outlives its certificate.
     ///
     /// # Errors
     /// If the file cannot be read, or has no certificate of an authority; and [`TlsError::ForeignConfig`].
@@ -137,8 +137,8 @@ impl TlsServer {
     }
 
     /// Replaces all certificates by others from PEM texts, for servers that keep their certificates elsewhere than in
-    /// files. Each pair has the certificates, as in [`from_pem`](Self::from_pem), and the key. A client that asks for no
-    /// name, or for an unknown one, gets the first pair.
+    /// files. Each pair has the certificates, as in [`from_pem`](Self::from_pem), and the key. A client that asks for
+    /// no name, or for an unknown one, gets the first pair.
     ///
     /// Connections that come from now on get the new certificates; others keep theirs. Sessions can still be resumed.
     ///

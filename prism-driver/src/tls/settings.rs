@@ -1,4 +1,5 @@
-//! [`Settings`]: what the handles to a [`TlsServer`](crate::tls::TlsServer) share, and how it changes while servers run.
+//! [`Settings`]: what the handles to a [`TlsServer`](crate::tls::TlsServer) share, and how it changes while servers
+//! run.
 
 use std::{
     path::PathBuf,

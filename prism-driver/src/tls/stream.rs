@@ -25,8 +25,8 @@ use crate::{
 };
 
 /// How many encrypted bytes may wait for a peer: three TLS records. They wait outside the outbox, which does not count
-/// them. With this, a message of 64 KiB takes two writes. With two records it would take three, and an eighth more time;
-/// with one, a quarter more.
+/// them. With this, a message of 64 KiB takes two writes. With two records it would take three, and an eighth more
+/// time; with one, a quarter more.
 const MAX_ENCRYPTED: usize = 48 << 10;
 
 /// How many bytes a server may send during a client's handshake: much more than a long chain of certificates and a long

@@ -7,12 +7,12 @@ use crate::tls::error::TlsError;
 impl TlsError {
     /// Returns whether another attempt may succeed although nothing else has changed:
     ///
-    /// - What arrived was not TLS, or was damaged. While a server restarts, a load balancer in front of it may answer in
-    ///   its place, without TLS.
+    /// - What arrived was not TLS, or was damaged. While a server restarts, a load balancer in front of it may answer
+    ///   in its place, without TLS.
     /// - The server ended the handshake with an alert (RFC 8446 §6.2) that servers and load balancers also send while
     ///   they start, are overloaded, or have no certificate yet, such as `internal_error` or `handshake_failure`.
-    /// - The server's certificate has expired, or is not valid yet: it may be renewed, or this machine's clock may not be
-    ///   set yet. (It is not trusted all the same. Each attempt verifies it again.)
+    /// - The server's certificate has expired, or is not valid yet: it may be renewed, or this machine's clock may not
+    ///   be set yet. (It is not trusted all the same. Each attempt verifies it again.)
     ///
     /// Everything else is final:
     ///

@@ -37,8 +37,8 @@ pub fn at_each_step(scenario: impl Fn(&Sim, &CancelPoint)) {
     }
 }
 
-/// Asserts that a client's attempt to connect that was dropped has left nothing behind. `told` has the pipe, if there was
-/// one. If the attempt was complete, asserts that the connection echoes.
+/// Asserts that a client's attempt to connect that was dropped has left nothing behind. `told` has the pipe, if there
+/// was one. If the attempt was complete, asserts that the connection echoes.
 pub fn assert_canceled_or_echoing(
     sim: &Sim,
     net: &Net,

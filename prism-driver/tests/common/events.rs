@@ -41,8 +41,9 @@ pub struct Event {
 impl Events {
     /// Runs a test with this as the thread's subscriber.
     pub fn collect<T>(&self, test: impl FnOnce() -> T) -> T {
-        // While no subscriber exists, an event that a thread meets for the first time is cached as one that nobody wants, even if
-        // a subscriber is created just then. So one exists always, and what was cached before it is decided again.
+        // While no subscriber exists, an event that a thread meets for the first time is cached as one that nobody
+        // wants, even if a subscriber is created just then. So one exists always, and what was cached before it is
+        // decided again.
         static ALWAYS: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Events::default()));
         LazyLock::force(&ALWAYS);
         tracing::callsite::rebuild_interest_cache();

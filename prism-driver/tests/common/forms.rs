@@ -1,5 +1,5 @@
-//! All forms in which a message can be sent, for the tests of this crate and for the suite. The types that the macros name
-//! have to be in scope where they are used.
+//! All forms in which a message can be sent, for the tests of this crate and for the suite. The types that the macros
+//! name have to be in scope where they are used.
 
 /// Calls `$send` with a text of this length in every form.
 macro_rules! every_text {

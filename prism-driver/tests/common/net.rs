@@ -1,5 +1,6 @@
-//! [`Net`]: the network of a [`Sim`], which also records what is done with it. The test defines host names and addresses,
-//! and whether an address connects, refuses or does not answer. Tests connect to a listener by [`Net::connect_raw`].
+//! [`Net`]: the network of a [`Sim`], which also records what is done with it. The test defines host names and
+//! addresses, and whether an address connects, refuses or does not answer. Tests connect to a listener by
+//! [`Net::connect_raw`].
 
 use std::{
     collections::BTreeSet,

@@ -1,5 +1,5 @@
-//! The handle within calls of the handler, which have to return before there can be another connection: it does not wait
-//! there.
+//! The handle within calls of the handler, which have to return before there can be another connection: it does not
+//! wait there.
 
 use std::{error::Error, future::pending};
 

@@ -50,8 +50,8 @@ pub enum Channel {
     All,
     /// The channel to which the nodes with members in a room subscribe.
     Room(Arc<str>),
-    /// The channel to which the nodes with people or watchers in a room of [`Presence`](crate::Presence) subscribe. The name
-    /// contains that of the topic.
+    /// The channel to which the nodes with people or watchers in a room of [`Presence`](crate::Presence) subscribe. The
+    /// name contains that of the topic.
     Presence(Arc<str>),
     /// The channel to which only the node with this ID subscribes.
     Node(NodeId),

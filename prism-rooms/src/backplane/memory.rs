@@ -21,11 +21,12 @@ pub(crate) mod logs;
 
 use self::broker::{Broker, Connection, Node};
 
-/// A message broker in memory, which connects the nodes of a [`Cluster`](crate::Cluster) in one process. It is for tests:
-/// of applications, with several nodes and any fault that a network and a broker can have. A clone is the same broker.
+/// A message broker in memory, which connects the nodes of a [`Cluster`](crate::Cluster) in one process. It is for
+/// tests: of applications, with several nodes and any fault that a network and a broker can have. A clone is the same
+/// broker.
 ///
-/// It may also keep the messages of a [`History`](crate::History) for a server that is alone. They are lost when that ends.
-/// It keeps up to 64 MiB: beyond that, it forgets the rooms that have not been used for the longest time.
+/// It may also keep the messages of a [`History`](crate::History) for a server that is alone. They are lost when that
+/// ends. It keeps up to 64 MiB: beyond that, it forgets the rooms that have not been used for the longest time.
 ///
 /// On `prism-test`'s simulation, a test of an outage takes no time:
 ///
@@ -120,7 +121,8 @@ impl MemoryBroker {
         });
     }
 
-    /// Starts the broker again after [`stop`](Self::stop). It is empty: what was kept for a [`History`](crate::History) is lost.
+    /// Starts the broker again after [`stop`](Self::stop). It is empty: what was kept for a [`History`](crate::History)
+    /// is lost.
     pub fn start(&self) {
         let mut broker = self.state.lock();
         broker.is_stopped = false;
@@ -143,8 +145,8 @@ impl MemoryBroker {
         self.state.lock().logs.clear();
     }
 
-    /// Sets whether the broker refuses to keep and to read messages for a [`History`](crate::History), as one without memory or
-    /// permission does.
+    /// Sets whether the broker refuses to keep and to read messages for a [`History`](crate::History), as one without
+    /// memory or permission does.
     pub fn refuse_history(&self, refuses: bool) {
         self.state.lock().refuses_history = refuses;
     }
@@ -176,8 +178,8 @@ impl MemoryBackplane {
         self.update(|node, signals| node.stall(false, signals));
     }
 
-    /// Cuts the node off: its connection stalls, and it cannot open another one until [`rejoin`](Self::rejoin) is called.
-    /// The other nodes see no difference from a crash.
+    /// Cuts the node off: its connection stalls, and it cannot open another one until [`rejoin`](Self::rejoin) is
+    /// called. The other nodes see no difference from a crash.
     pub fn isolate(&self) {
         self.update(|node, signals| {
             node.is_isolated = true;

@@ -8,8 +8,8 @@
 //!
 //! What a node sends has two kinds of numbers. The number of the envelope increases with each, so a receiver that has
 //! seen a higher one ignores it. That makes it harmless to send again what may have been lost, and to publish a message
-//! for several rooms on the channel of each. The [position](super::envelope::Position) counts the envelopes to one room.
-//! So a receiver notices what is missing, even though it follows some rooms only.
+//! for several rooms on the channel of each. The [position](super::envelope::Position) counts the envelopes to one
+//! room. So a receiver notices what is missing, even though it follows some rooms only.
 //!
 //! A backplane has to keep the order of one node's envelopes, across channels too.
 
@@ -326,7 +326,8 @@ impl Core {
         Some(Command::Publish { channel: next.channel(), payload, ticket })
     }
 
-    /// Returns the next envelope about presence, for the outbox, if that [has room](Outbox::has_room_for_presence) for it.
+    /// Returns the next envelope about presence, for the outbox, if that [has room](Outbox::has_room_for_presence) for
+    /// it.
     pub(crate) fn poll_presence(
         &mut self,
         has_room: bool,

@@ -28,9 +28,9 @@
 //!   flags:     1 text | 2 never compressed | 4 closes slow connections
 //! ```
 //!
-//! Anyone who can publish on the backplane can send anything, so decoding is strict and bounded. It accepts exactly what
-//! encoding produces: names and IDs are sorted and distinct, origins and numbers are not zero, and no byte is left over. Nothing is
-//! allocated for a count before as many bytes have arrived.
+//! Anyone who can publish on the backplane can send anything, so decoding is strict and bounded. It accepts exactly
+//! what encoding produces: names and IDs are sorted and distinct, origins and numbers are not zero, and no byte is left
+//! over. Nothing is allocated for a count before as many bytes have arrived.
 
 use super::node_id::NodeId;
 

@@ -17,13 +17,14 @@ pub enum ClusterEvent {
         /// What happened, for a log.
         reason: String,
     },
-    /// An attempt to reach the backplane has failed, for another reason than the attempt before it. The node goes on trying.
+    /// An attempt to reach the backplane has failed, for another reason than the attempt before it. The node goes on
+    /// trying.
     ConnectFailed {
         /// What happened, for a log.
         reason: String,
     },
-    /// The backplane refuses a message of this node, such as one that is too large for it. Other nodes miss the message,
-    /// and [are told so](Self::Gap).
+    /// The backplane refuses a message of this node, such as one that is too large for it. Other nodes miss the
+    /// message, and [are told so](Self::Gap).
     PublishRefused {
         /// What is wrong with the message, for a log.
         reason: String,
@@ -48,17 +49,17 @@ pub enum ClusterEvent {
         /// How many messages are missing.
         missed: u64,
     },
-    /// The backplane has refused to keep a message for a [`History`](crate::History), for another reason than the message
-    /// before. Nobody receives the message. [`ClusterCounts::not_kept`] counts all of them.
+    /// The backplane has refused to keep a message for a [`History`](crate::History), for another reason than the
+    /// message before. Nobody receives the message. [`ClusterCounts::not_kept`] counts all of them.
     AppendRefused {
         /// The room that it was for.
         room: Arc<str>,
         /// What the backplane has answered, for a log.
         reason: String,
     },
-    /// The backplane has refused to read what it keeps of a room for a [`History`](crate::History), for another reason than
-    /// before. The node tries again every second. Members who wait for that are
-    /// [told](crate::History::on_broken) after 25 s that they may have missed something.
+    /// The backplane has refused to read what it keeps of a room for a [`History`](crate::History), for another reason
+    /// than before. The node tries again every second. Members who wait for that are [told](crate::History::on_broken)
+    /// after 25 s that they may have missed something.
     ReadRefused {
         /// The room that it was for.
         room: Arc<str>,
@@ -91,13 +92,13 @@ pub struct ClusterCounts {
     pub nodes: usize,
     /// How many messages of this node the backplane has accepted.
     pub published: u64,
-    /// How many messages of this node were not published: they had waited for too long, or exceeded a limit, perhaps one
-    /// of the backplane.
+    /// How many messages of this node were not published: they had waited for too long, or exceeded a limit, perhaps
+    /// one of the backplane.
     pub unpublished: u64,
     /// How many messages of this node the backplane has kept for a [`History`](crate::History).
     pub kept: u64,
-    /// How many messages were not kept: the backplane has [refused](ClusterEvent::AppendRefused) them or could not be reached,
-    /// or too many waited. Their senders are told.
+    /// How many messages were not kept: the backplane has [refused](ClusterEvent::AppendRefused) them or could not be
+    /// reached, or too many waited. Their senders are told.
     pub not_kept: u64,
     /// How many messages may or may not have been kept, because the connection to the backplane was lost meanwhile
     /// ([`AppendError::Unknown`](crate::AppendError::Unknown)).

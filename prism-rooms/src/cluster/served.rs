@@ -1,4 +1,5 @@
-//! [`Served`]: a session that a backplane serves. The backplane is foreign code: its panics end the session, and no more.
+//! [`Served`]: a session that a backplane serves. The backplane is foreign code: its panics end the session, and no
+//! more.
 
 use std::{
     pin::Pin,

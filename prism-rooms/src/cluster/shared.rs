@@ -120,8 +120,8 @@ impl Shared {
         (self.clock)()
     }
 
-    /// Adds something to do for members of these rooms on other nodes; `None` for everyone. The caller holds the locks of
-    /// the rooms, or the one for everyone, and calls [`wake`](Self::wake) afterwards.
+    /// Adds something to do for members of these rooms on other nodes; `None` for everyone. The caller holds the locks
+    /// of the rooms, or the one for everyone, and calls [`wake`](Self::wake) afterwards.
     pub(crate) fn publish(
         &self,
         rooms: Option<&[&str]>,

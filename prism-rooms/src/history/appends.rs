@@ -79,7 +79,8 @@ impl Appends {
 }
 
 impl PendingAppend {
-    /// Tells the sender what has become of the message, which does not count any more: the sender may append the next one.
+    /// Tells the sender what has become of the message, which does not count any more: the sender may append the next
+    /// one.
     pub(super) fn answer(mut self, answer: Result<Position, AppendError>) {
         let answer_to = self.answer_to.take();
         self.appends.end(self.bytes, &answer);

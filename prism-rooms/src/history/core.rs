@@ -9,8 +9,8 @@
 //! Every record reaches members by way of their [room](Room), which passes on consecutive offsets only. What is missing
 //! is read. If it cannot be had, members are told. A connection that is being added is not among the members that a
 //! room passes records to. It reads from its own position on, until what it has is what the room has. Then it is a
-//! member, in the same step. So it misses nothing, and receives nothing twice, and nothing is held for it meanwhile. The
-//! same is done for a member whose outbox is full. So it is not closed, and no other waits for it.
+//! member, in the same step. So it misses nothing, and receives nothing twice, and nothing is held for it meanwhile.
+//! The same is done for a member whose outbox is full. So it is not closed, and no other waits for it.
 //!
 //! What is published last may be lost without a trace. So each room is also read now and then.
 
@@ -231,8 +231,8 @@ impl HistoryCore {
 
     // ---- time
 
-    /// Reads what could not be read before, and rooms that have not been read for long, and gives up what has waited for
-    /// too long.
+    /// Reads what could not be read before, and rooms that have not been read for long, and gives up what has waited
+    /// for too long.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         if !self.is_connected {
             self.disconnected_since.get_or_insert(now);

@@ -30,13 +30,13 @@ pub enum AppendError {
         /// Its size in bytes.
         size: usize,
     },
-    /// The backplane cannot be reached, the node has left or is leaving, or more than 1,024 messages, or 4 MiB, wait to be kept.
-    /// Nobody receives the message.
+    /// The backplane cannot be reached, the node has left or is leaving, or more than 1,024 messages, or 4 MiB, wait to
+    /// be kept. Nobody receives the message.
     Unavailable,
     /// The backplane has refused the message. Nobody receives it.
     Refused(String),
-    /// The connection to the backplane was lost, or the node has left, before the backplane confirmed the message: it may be
-    /// kept or not. To append it again may make two of it.
+    /// The connection to the backplane was lost, or the node has left, before the backplane confirmed the message: it
+    /// may be kept or not. To append it again may make two of it.
     Unknown,
 }
 
@@ -50,7 +50,8 @@ pub enum HistoryJoinError {
     NameTooLong,
     /// The connection has left the room while it was being added.
     Left,
-    /// The node has left the cluster, the backplane has not answered for 10 s, or the node has had no connection to it for 1 s.
+    /// The node has left the cluster, the backplane has not answered for 10 s, or the node has had no connection to it
+    /// for 1 s.
     Unavailable,
 }
 

@@ -1,5 +1,5 @@
-//! [`Joining`]: a connection that is being added to a room, or a member that has fallen behind. It is sent what it has missed,
-//! as fast as it reads.
+//! [`Joining`]: a connection that is being added to a room, or a member that has fallen behind. It is sent what it has
+//! missed, as fast as it reads.
 
 use std::sync::{Arc, Weak};
 
@@ -112,8 +112,8 @@ impl Joining {
         Ok(progress)
     }
 
-    /// Returns whether there is room, once the transport has taken as much as it takes now. Whatever the connection's policy
-    /// is: it must not miss a message.
+    /// Returns whether there is room, once the transport has taken as much as it takes now. Whatever the connection's
+    /// policy is: it must not miss a message.
     async fn make_room(&self) -> bool {
         !self.connection.is_full()
             || (poll_once(self.connection.flush()).await.is_some() && !self.connection.is_full())

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-/// A request to add a connection to a room, or to bring a member that has fallen behind up to date. Of those for the same
-/// connection and room, only the latest counts.
+/// A request to add a connection to a room, or to bring a member that has fallen behind up to date. Of those for the
+/// same connection and room, only the latest counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JoinId {
     pub(crate) room: Arc<str>,

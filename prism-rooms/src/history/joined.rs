@@ -9,8 +9,8 @@ use crate::backplane::history::Page;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Joined {
-    /// Nothing is missing: the connection was sent what it had missed, or the last messages, and receives what is appended
-    /// from now on.
+    /// Nothing is missing: the connection was sent what it had missed, or the last messages, and receives what is
+    /// appended from now on.
     Whole {
         /// The position that the client has reached with that. A client without messages needs it to come back.
         position: Position,

@@ -54,7 +54,8 @@ impl HistoryTask {
         }
     }
 
-    /// Begins as soon as the application wants a history. Members may receive messages although nobody appends or joins here.
+    /// Begins as soon as the application wants a history. Members may receive messages although nobody appends or joins
+    /// here.
     fn activate(&mut self) {
         if self.active.is_some() {
             return;

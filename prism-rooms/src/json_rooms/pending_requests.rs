@@ -9,9 +9,9 @@ use std::{
 use async_channel::Sender;
 use prism_driver::{ConnectionId, Deferring, hold_wakeups};
 
-/// The joins that wait for the application's decision or are being executed, and the leaves. Each connection has at most
-/// one, because its requests are executed one after the other. What becomes of a connection in such a room is up to that
-/// request, and not to [`after_leave`](super::departures::after_leave).
+/// The joins that wait for the application's decision or are being executed, and the leaves. Each connection has at
+/// most one, because its requests are executed one after the other. What becomes of a connection in such a room is up
+/// to that request, and not to [`after_leave`](super::departures::after_leave).
 #[derive(Clone, Default)]
 pub(super) struct PendingRequests {
     requests: Arc<Mutex<HashMap<ConnectionId, PendingRequest>>>,

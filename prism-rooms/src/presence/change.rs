@@ -48,8 +48,8 @@ pub enum Change<M> {
 pub struct Person<M> {
     /// The key that [`Presence::track`](super::Presence::track) was given.
     pub key: Arc<str>,
-    /// The person's connections, in the order in which they were first tracked, or shown here if they are tracked at another
-    /// node of a [`Cluster`](crate::Cluster). Never empty.
+    /// The person's connections, in the order in which they were first tracked, or shown here if they are tracked at
+    /// another node of a [`Cluster`](crate::Cluster). Never empty.
     pub connections: Vec<Tracked<M>>,
 }
 
@@ -102,8 +102,8 @@ impl<M> Tracked<M> {
         self.connection == id && self.node == node
     }
 
-    /// Returns the node of the [`Cluster`](crate::Cluster) at which the connection is tracked; `None` if that is this one, or
-    /// if there is no cluster.
+    /// Returns the node of the [`Cluster`](crate::Cluster) at which the connection is tracked; `None` if that is this
+    /// one, or if there is no cluster.
     #[must_use]
     pub const fn node(&self) -> Option<NodeId> {
         self.node

@@ -41,7 +41,8 @@ impl<M> InCluster<M> {
         self.topic.observe(observer);
     }
 
-    /// Records what a connection is in a room. To be called under the room's lock; [`signal`](Self::signal) has to follow.
+    /// Records what a connection is in a room. To be called under the room's lock; [`signal`](Self::signal) has to
+    /// follow.
     pub(super) fn record(&self, room: &str, id: ConnectionId, people: &People<M>) {
         self.topic.record(room, id.as_u128(), people.present(id));
     }

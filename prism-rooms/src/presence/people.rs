@@ -188,8 +188,8 @@ impl<M> People<M> {
 
     /// Checks the limits. If they permit the connection, `state_size` includes it from now on.
     ///
-    /// Together with people of other nodes, a room may exceed a limit. So a limit is not in the way of a call that does not
-    /// increase what it limits: those who are present may change.
+    /// Together with people of other nodes, a room may exceed a limit. So a limit is not in the way of a call that does
+    /// not increase what it limits: those who are present may change.
     fn reserve(
         &mut self,
         room: &str,

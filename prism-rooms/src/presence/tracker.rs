@@ -257,8 +257,8 @@ impl<M: Send + Sync + 'static> Tracker<M> {
     /// Compresses what could not be sent to a room's watchers before, and calls `send` to send it; again while that
     /// leaves something to compress, because the room has changed.
     ///
-    /// This ends soon: only the tracker's task takes the next diff, and not before it has sent the last one, or a state,
-    /// to all watchers with room for it.
+    /// This ends soon: only the tracker's task takes the next diff, and not before it has sent the last one, or a
+    /// state, to all watchers with room for it.
     fn compress_and_send(
         &self,
         name: &Arc<str>,

@@ -40,8 +40,8 @@ impl<M> Watcher<M> {
         }
     }
 
-    /// Sends the change that the watcher needs. If there is no room for it, the watcher needs the state from then on. If
-    /// it has to be compressed first, it is added to the compressions instead, and the watcher still needs it.
+    /// Sends the change that the watcher needs. If there is no room for it, the watcher needs the state from then on.
+    /// If it has to be compressed first, it is added to the compressions instead, and the watcher still needs it.
     pub(super) fn send(
         &mut self,
         change: &EncodedChange<M>,

@@ -128,8 +128,8 @@ pub(crate) fn deliver(membership: &Membership<Connection>, incoming: Incoming) {
     }
 }
 
-/// Sends a message to the members of a room on this node, without some of them, whose IDs are in ascending order. Returns those
-/// whose outboxes are full. The caller must hold no lock.
+/// Sends a message to the members of a room on this node, without some of them, whose IDs are in ascending order.
+/// Returns those whose outboxes are full. The caller must hold no lock.
 pub(crate) fn send_to_room(
     membership: &Membership<Connection>,
     room: &str,

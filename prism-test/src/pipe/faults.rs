@@ -36,8 +36,8 @@ impl Faults {
 
     /// Stops all bytes, in both directions, until [`resume`](Self::resume): a peer that is lost.
     ///
-    /// Neither end hears of it, nor of what the other end does: if one closes or drops its end, the other learns it only
-    /// after [`resume`](Self::resume).
+    /// Neither end hears of it, nor of what the other end does: if one closes or drops its end, the other learns it
+    /// only after [`resume`](Self::resume).
     pub fn stall(&self) {
         self.both(|direction| direction.stall());
     }
@@ -116,8 +116,9 @@ pub struct Direction<'a> {
 impl Direction<'_> {
     /// Stops the bytes in this direction until [`resume`](Self::resume): reads and writes wait.
     ///
-    /// To the writer, this is a peer that does not read. What is in the pipe stays there, and the reader hears neither of a
-    /// reset nor of the end of the stream. Errors that a test sets, with [`fail`](Self::fail) and so on, take effect.
+    /// To the writer, this is a peer that does not read. What is in the pipe stays there, and the reader hears neither
+    /// of a reset nor of the end of the stream. Errors that a test sets, with [`fail`](Self::fail) and so on, take
+    /// effect.
     pub fn stall(self) {
         change(self.lane, |lane| lane.stalled = true);
     }
@@ -157,7 +158,8 @@ impl Direction<'_> {
         change(self.lane, |lane| lane.broken = Some(error));
     }
 
-    /// Makes the writes in this direction fail after this many more bytes, and the reads when these bytes have been read.
+    /// Makes the writes in this direction fail after this many more bytes, and the reads when these bytes have been
+    /// read.
     pub fn fail_after(self, bytes: usize, error: io::ErrorKind) {
         change(self.lane, |lane| lane.breaks_after = Some((bytes, error)));
     }
@@ -182,8 +184,8 @@ impl Direction<'_> {
         change(self.lane, |lane| lane.close_blocks = true);
     }
 
-    /// Makes the reader's end return `Pending` once after each read that did not fill its buffer, as sockets do that ask
-    /// the reactor for readiness first.
+    /// Makes the reader's end return `Pending` once after each read that did not fill its buffer, as sockets do that
+    /// ask the reactor for readiness first.
     pub fn delay_readiness(self) {
         change(self.lane, |lane| lane.delays_readiness = Some(false));
     }

@@ -150,7 +150,8 @@ impl Lane {
         Poll::Ready(Ok(count))
     }
 
-    /// Writes, or swaps `waker` with that of the writer, so that the caller drops the old one when the lane is unlocked.
+    /// Writes, or swaps `waker` with that of the writer, so that the caller drops the old one when the lane is
+    /// unlocked.
     pub(super) fn write(
         &mut self,
         waker: &mut Option<Waker>,
@@ -229,8 +230,8 @@ pub(super) fn lock(lane: &Mutex<Lane>) -> Locked<'_> {
     Locked(Some(lane.lock().expect("nothing panics with a lane locked")))
 }
 
-/// A locked lane, which wakes the ends that wait after it was unlocked: a waker may run or drop a task that has an end of
-/// the same pipe.
+/// A locked lane, which wakes the ends that wait after it was unlocked: a waker may run or drop a task that has an end
+/// of the same pipe.
 pub(super) struct Locked<'a>(Option<MutexGuard<'a, Lane>>);
 
 impl Deref for Locked<'_> {

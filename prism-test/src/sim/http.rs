@@ -11,8 +11,8 @@ use super::{Sim, hosts::Incoming as Connection};
 use crate::http::{BoxError, serve_http};
 
 impl Sim {
-    /// Starts an HTTP/1.1 server of hyper in memory, under this host name. Each request has the address of its client, a
-    /// [`SocketAddr`](std::net::SocketAddr), among its extensions.
+    /// Starts an HTTP/1.1 server of hyper in memory, under this host name. Each request has the address of its client,
+    /// a [`SocketAddr`](std::net::SocketAddr), among its extensions.
     ///
     /// ```
     /// use prism_driver::{Connection, Handler, Message, WebSockets};
@@ -36,9 +36,9 @@ impl Sim {
     /// });
     /// ```
     ///
-    /// A service of tower is one of hyper if it is wrapped in `hyper_util::service::TowerToHyperService`. Its tasks run here,
-    /// and so do its WebSockets. A service that needs tokio, for timers or as the extractor of `prism-axum` does, cannot run
-    /// here: see [`serve_http`].
+    /// A service of tower is one of hyper if it is wrapped in `hyper_util::service::TowerToHyperService`. Its tasks run
+    /// here, and so do its WebSockets. A service that needs tokio, for timers or as the extractor of `prism-axum` does,
+    /// cannot run here: see [`serve_http`].
     pub fn start_http<S, B>(&self, host: &str, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,

@@ -38,8 +38,8 @@ impl Sim {
         listener
     }
 
-    /// Connects to an address from another one at once, without the opening handshake of a WebSocket. Returns the client's
-    /// end, and what controls the connection.
+    /// Connects to an address from another one at once, without the opening handshake of a WebSocket. Returns the
+    /// client's end, and what controls the connection.
     ///
     /// # Errors
     /// If nothing listens there.

@@ -14,8 +14,8 @@ use crate::{
 
 /// What is under test.
 impl Sim {
-    /// Runs a handler on a connection in memory whose opening handshake is done. Returns its peer, and what controls the
-    /// connection. The path of the connection is `/`; it has no query, no headers and no address.
+    /// Runs a handler on a connection in memory whose opening handshake is done. Returns its peer, and what controls
+    /// the connection. The path of the connection is `/`; it has no query, no headers and no address.
     ///
     /// ```
     /// use prism_driver::{Connection, Handler, Message, Options};
@@ -88,8 +88,8 @@ impl Sim {
     /// server is served.
     ///
     /// # Panics
-    /// If the operating system has no free port of `127.0.0.1`. The server takes one for a moment, for its address. Nothing
-    /// is ever sent there.
+    /// If the operating system has no free port of `127.0.0.1`. The server takes one for a moment, for its address.
+    /// Nothing is ever sent there.
     pub fn bind_server(&self, host: &str) -> Server<Self> {
         let server = loop {
             // A real listener has an address. Another server of this simulation may have had the same one before.

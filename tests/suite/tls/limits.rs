@@ -225,7 +225,8 @@ fn with_client_certificates_a_handshake_reads_at_most_64_kib() {
     let tls = tls_of(&authority.issue("localhost"));
     let tls = tls.require_client_certificates(authority.file()).expect("a certificate");
     let server = serve(|server| server.tls(tls).websocket("/", Echo));
-    // The message itself is short enough, and together with the hello it is not. Then the server does not read all of it.
+    // The message itself is short enough, and together with the hello it is not. Then the server does not read all of
+    // it.
     for (len, answer) in [(60_000, Some(&ALERT)), (65_100, None)] {
         let mut peer = TlsPeer::dial(server.address(), config(&authority, VERSIONS[0]));
         flight(&mut peer, 1); // is not sent

@@ -33,8 +33,8 @@ fn a_client_reconnects_over_tls_unless_it_does_not_trust_the_server() {
     server.stop();
 }
 
-/// What a client may meet while a server restarts: a load balancer without TLS, `internal_error`, `handshake_failure` (RFC
-/// 8446 §6), and ends within a record and before one. Then an alert about its certificate: `certificate_required`.
+/// What a client may meet while a server restarts: a load balancer without TLS, `internal_error`, `handshake_failure`
+/// (RFC 8446 §6), and ends within a record and before one. Then an alert about its certificate: `certificate_required`.
 const ANSWERS: [&[u8]; 6] = [
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
     &[21, 3, 3, 0, 2, 2, 80],

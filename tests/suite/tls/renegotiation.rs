@@ -1,4 +1,5 @@
-//! TLS 1.2 has renegotiation, another handshake over an open connection. A server answers that it does not do that, once.
+//! TLS 1.2 has renegotiation, another handshake over an open connection. A server answers that it does not do that,
+//! once.
 
 use std::{io::Write, net::TcpStream};
 

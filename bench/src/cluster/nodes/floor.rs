@@ -1,6 +1,6 @@
 //! The yardstick: about the least that a node on tokio can do. As the one of the other benchmarks, it has no limits, no
-//! control frames, no real handshake, and does not wait for complete frames. It does not reconnect to Redis, and members
-//! never leave.
+//! control frames, no real handshake, and does not wait for complete frames. It does not reconnect to Redis, and
+//! members never leave.
 //!
 //! What is published are the bytes that members are sent. So the other node passes them on as they are.
 

@@ -68,8 +68,8 @@ async fn addresses_for<N: Network>(
     }
 }
 
-/// Connects to a proxy, and asks it for one connection. `left` is for how many, one after another, the remaining time has
-/// to suffice.
+/// Connects to a proxy, and asks it for one connection. `left` is for how many, one after another, the remaining time
+/// has to suffice.
 async fn ask<N: Network>(
     network: &N,
     proxy: &ProxyServer,

@@ -18,8 +18,8 @@ const EXCEPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 type Var<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 pub(super) fn proxy_for_ws(var: Var<'_>) -> Result<Option<ProxyServer>, InvalidProxy> {
-    // A web server passes the header `Proxy` of a request to a CGI program as HTTP_PROXY (RFC 3875 §4.1.18). On Windows,
-    // the case of a variable's name does not matter.
+    // A web server passes the header `Proxy` of a request to a CGI program as HTTP_PROXY (RFC 3875 §4.1.18). On
+    // Windows, the case of a variable's name does not matter.
     let from_http = if var("REQUEST_METHOD").is_some() { &[] } else { &FOR_HTTP[..] };
     proxy(var, [&FOR_WS[..], from_http, &FOR_ALL])
 }

@@ -50,8 +50,8 @@ pub enum ProxyFailure {
 
 impl ProxyError {
     /// Returns whether another attempt may succeed although nothing else has changed: if the proxy could not be reached
-    /// or did not answer, or if it could not reach the server (a status of 408, 425, 429, 500, 502, 503 or 504, or a reply
-    /// of 1, 3, 4, 5 or 6).
+    /// or did not answer, or if it could not reach the server (a status of 408, 425, 429, 500, 502, 503 or 504, or a
+    /// reply of 1, 3, 4, 5 or 6).
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         use ProxyFailure::*;

@@ -30,8 +30,8 @@ pub(crate) struct SocksCredentials {
     pub(crate) password: String,
 }
 
-/// The reason why a client cannot use a proxy. The error's text (`Display`) says what is wrong, and in which variable of
-/// the environment. It shows no part of the proxy's URL, because any part may belong to a password.
+/// The reason why a client cannot use a proxy. The error's text (`Display`) says what is wrong, and in which variable
+/// of the environment. It shows no part of the proxy's URL, because any part may belong to a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidProxy {
     variable: Option<&'static str>,

@@ -18,8 +18,8 @@ use std::time::Duration;
 pub struct Backoff {
     /// The limit of the first delay. Default: 5 seconds, as RFC 6455 §7.2.3 suggests.
     pub first: Duration,
-    /// The limit of the random part of a delay, and equally of the time that a server asks for (`Retry-After`), to which
-    /// the random part is added. So a delay is at most twice as long. Default: one minute.
+    /// The limit of the random part of a delay, and equally of the time that a server asks for (`Retry-After`), to
+    /// which the random part is added. So a delay is at most twice as long. Default: one minute.
     pub most: Duration,
     /// How long a connection has to live to count as a success, after which the limit is [`first`](Self::first) again.
     /// It also has to live for at least as long as the last limit. Default: 10 seconds.
@@ -95,8 +95,8 @@ impl Attempts {
     pub(super) fn next_delay(&mut self, random: u64, asked: Option<Duration>) -> Duration {
         let limit = self.limit(self.failed);
         self.failed = self.failed.saturating_add(1);
-        // Other clients were asked to wait for the same time. So it is the least, and the random part comes on top, also
-        // of the most: otherwise they would all come back at the same moment.
+        // Other clients were asked to wait for the same time. So it is the least, and the random part comes on top,
+        // also of the most: otherwise they would all come back at the same moment.
         let asked = asked.unwrap_or_default().min(self.backoff.most);
         asked.saturating_add(fraction(limit, random)).max(LEAST)
     }

@@ -30,17 +30,18 @@ impl Ended {
     /// - The server could not be reached, did not answer in time, dropped the handshake without an answer, or refused
     ///   with 408, 425, 429, 500, 502, 503 or 504.
     /// - The proxy was [in the way](crate::ProxyError::is_transient), for the same kinds of reasons.
-    /// - What arrived was not TLS, the server's certificate has expired or is not valid yet, or the server refused the TLS
-    ///   handshake with an alert that [may pass](crate::docs::final_ends#tls).
+    /// - What arrived was not TLS, the server's certificate has expired or is not valid yet, or the server refused the
+    ///   TLS handshake with an alert that [may pass](crate::docs::final_ends#tls).
     /// - The connection has failed. (Exceptions: a panic of the handler; a violation of the protocol by the server,
     ///   which would do so again; and the end of the runtime.)
     /// - The server has closed the connection with 1001, 1011, 1012, 1013 or 1014.
-    /// - [`WhenSlow::Close`](crate::WhenSlow::Close) has closed the connection, with 1013, because the server did not read.
+    /// - [`WhenSlow::Close`](crate::WhenSlow::Close) has closed the connection, with 1013, because the server did not
+    ///   read.
     /// - The function given to [`before_each`](crate::Reconnect::before_each) has failed, unless its error is a
     ///   [`ConnectError`], which counts like that of an attempt.
     ///
-    /// Everything else is final: a wrong address, a server that is not trusted for another reason or does not trust this
-    /// client, another status or close code, and a close by the application, however the connection then ended.
+    /// Everything else is final: a wrong address, a server that is not trusted for another reason or does not trust
+    /// this client, another status or close code, and a close by the application, however the connection then ended.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -84,8 +85,8 @@ impl Ended {
         }
     }
 
-    /// Returns the status with which the server has refused, such as 401 or 503; `None` if it has not refused. (That of a
-    /// proxy is in its [error](crate::ProxyFailure::Refused).)
+    /// Returns the status with which the server has refused, such as 401 or 503; `None` if it has not refused. (That of
+    /// a proxy is in its [error](crate::ProxyFailure::Refused).)
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {

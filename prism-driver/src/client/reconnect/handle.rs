@@ -34,8 +34,8 @@ use crate::{
 /// # What is lost
 ///
 /// The handle keeps no messages and repeats none. A message that a connection has accepted, but not written when the
-/// connection fails, is lost: [`unwritten`](Self::unwritten) counts the bytes. One that was written may not have arrived,
-/// and no count shows that. The handler learns of each end by `on_disconnect`, and the application by
+/// connection fails, is lost: [`unwritten`](Self::unwritten) counts the bytes. One that was written may not have
+/// arrived, and no count shows that. The handler learns of each end by `on_disconnect`, and the application by
 /// [`on_retry`](crate::Reconnect::on_retry). If each message matters, number them, and let the server acknowledge them.
 #[derive(Clone, Debug)]
 pub struct ReconnectHandle(Arc<Shared>);
@@ -103,8 +103,8 @@ impl ReconnectHandle {
         }
     }
 
-    /// Sends a message in any [form](Outgoing), after waiting for a connection with room for it. What `on_connect` sends
-    /// comes first.
+    /// Sends a message in any [form](Outgoing), after waiting for a connection with room for it. What `on_connect`
+    /// sends comes first.
     ///
     /// In the handler, send on the connection that it is called with. Within a call of the handler or of
     /// [`before_each`](crate::Reconnect::before_each), this method does not wait for a connection, as
@@ -116,8 +116,8 @@ impl ReconnectHandle {
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if there will be no other connection, or if a call of the handler has to return first, as it
-    /// always has in `on_connect` and `on_disconnect`.
+    /// [`SendError::Closed`] if there will be no other connection, or if a call of the handler has to return first, as
+    /// it always has in `on_connect` and `on_disconnect`.
     pub async fn send(&self, message: impl Outgoing) -> Result<(), SendError> {
         let message = message.prepare();
         while let Some(connection) = self.connected().await {
@@ -131,19 +131,19 @@ impl ReconnectHandle {
         Err(SendError::Closed)
     }
 
-    /// Returns how many bytes the connections that have ended had accepted, and had [not
-    /// written](Connection::unwritten), in total. A connection is counted before
-    /// [`on_retry`](crate::Reconnect::on_retry) or [`on_giving_up`](crate::Reconnect::on_giving_up) is called for its end;
-    /// with [`next`](crate::Reconnect::next), this happens in its following call.
+    /// Returns how many bytes the connections that have ended had accepted, and had
+    /// [not written](Connection::unwritten), in total. A connection is counted before
+    /// [`on_retry`](crate::Reconnect::on_retry) or [`on_giving_up`](crate::Reconnect::on_giving_up) is called for its
+    /// end; with [`next`](crate::Reconnect::next), this happens in its following call.
     #[must_use]
     pub fn unwritten(&self) -> u64 {
         self.0.unwritten.load(Relaxed)
     }
 
-    /// Closes the connection, as [`Connection::close`] does, and opens no other. If there is no connection, the delay or
-    /// the attempt in progress is canceled. [`run`](crate::Reconnect::run) returns when the connection has ended,
-    /// and [`next`](crate::Reconnect::next) returns `None`. Does not wait for that. If there will be no other connection
-    /// already, this has no effect.
+    /// Closes the connection, as [`Connection::close`] does, and opens no other. If there is no connection, the delay
+    /// or the attempt in progress is canceled. [`run`](crate::Reconnect::run) returns when the connection has ended,
+    /// and [`next`](crate::Reconnect::next) returns `None`. Does not wait for that. If there will be no other
+    /// connection already, this has no effect.
     pub fn close(&self, code: CloseCode, reason: &str) {
         let closed = Now::Over(Some((code, reason.into())));
         let before = self.change(|now| match now {

@@ -17,8 +17,8 @@ pub struct Retry<'a> {
     pub delay: Duration,
     /// What has ended.
     pub reason: &'a Ended,
-    /// How many bytes the connection that has ended had accepted, and had [not written](crate::Connection::unwritten) in
-    /// the end: they are lost. Zero after an attempt that failed.
+    /// How many bytes the connection that has ended had accepted, and had [not written](crate::Connection::unwritten)
+    /// in the end: they are lost. Zero after an attempt that failed.
     pub unwritten: u64,
 }
 

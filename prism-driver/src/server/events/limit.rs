@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-/// Lets at most `EVENTS` events pass in each period of `SECONDS` seconds, and counts the others. A period begins with an
-/// event.
+/// Lets at most `EVENTS` events pass in each period of `SECONDS` seconds, and counts the others. A period begins with
+/// an event.
 #[derive(Debug, Default)]
 pub(super) struct Limit<const EVENTS: u32, const SECONDS: u64>(Mutex<Period>);
 

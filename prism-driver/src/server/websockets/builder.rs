@@ -44,8 +44,9 @@ pub struct WebSocketsBuilder<R> {
 }
 
 impl<R: Runtime> WebSockets<R> {
-    /// Creates a server without a listener, with these limits. Takes [`ServerOptions`], or the [`Options`](crate::Options) of each
-    /// connection. With a [builder](Self::builder), there are other settings as well.
+    /// Creates a server without a listener, with these limits. Takes [`ServerOptions`], or the
+    /// [`Options`](crate::Options) of each connection. With a [builder](Self::builder), there are other settings as
+    /// well.
     pub fn new(options: impl Into<ServerOptions>) -> Self
     where
         R: Default,

@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// What a request holds until its connection opens: its place among those of its address, and its entry in the registry.
-/// When this is dropped, the request is counted as refused or left.
+/// What a request holds until its connection opens: its place among those of its address, and its entry in the
+/// registry. When this is dropped, the request is counted as refused or left.
 pub(super) struct HandshakeGuard<R: Runtime> {
     /// `None` once the connection is open.
     held: Option<(Slot<R>, Place)>,

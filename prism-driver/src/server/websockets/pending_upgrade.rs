@@ -32,7 +32,8 @@ use crate::{
     session::Established,
 };
 
-/// A valid request for a connection, from [`WebSockets::upgrade`]. The application has yet to [accept](Self::accept) it.
+/// A valid request for a connection, from [`WebSockets::upgrade`]. The application has yet to [accept](Self::accept)
+/// it.
 ///
 /// It counts towards the limits on connections. If the application drops it, to answer otherwise, it is counted as
 /// [`unauthorized`](crate::Refused::unauthorized).
@@ -58,14 +59,15 @@ struct Checked {
 
 impl<R: Runtime> WebSockets<R> {
     /// Judges a request for a connection. It has to be a valid opening handshake of HTTP/1.1 (RFC 6455 §4.2.1), HTTP/2
-    /// (RFC 8441) or HTTP/3 (RFC 9220), and may be refused because of the origin, the limits on connections, or the authorization.
+    /// (RFC 8441) or HTTP/3 (RFC 9220), and may be refused because of the origin, the limits on connections, or the
+    /// authorization.
     ///
     /// Cancel-safe: if you drop the future, the request is counted as [left](crate::Refused::left).
     ///
     /// # Errors
-    /// Returns the response that refuses the request: that of a [`Server`](crate::Server), without what concerns only the
-    /// framing of messages (`Content-Length`, `Connection: close`). Its status is 503 if there are as many connections
-    /// as there may be, and from the beginning of a shutdown on.
+    /// Returns the response that refuses the request: that of a [`Server`](crate::Server), without what concerns only
+    /// the framing of messages (`Content-Length`, `Connection: close`). Its status is 503 if there are as many
+    /// connections as there may be, and from the beginning of a shutdown on.
     ///
     /// # Panics
     /// If [`Runtime::spawn`] does, as on tokio outside of a runtime: a request may start the task of the timers.

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 /// The maximum number of characters that are shown.
 const MAX: usize = 64;
 
-/// Shows at most 64 characters in quotes. Quotes, control characters, line breaks and invisible characters are escaped. So a
-/// peer can neither forge a line or a field in a log, nor fill the log.
+/// Shows at most 64 characters in quotes. Quotes, control characters, line breaks and invisible characters are escaped.
+/// So a peer can neither forge a line or a field in a log, nor fill the log.
 ///
 /// There is no `Display`: subscribers write what is displayed as it is, and a space would begin the next field.
 pub(super) struct PeerText<'a>(pub(super) &'a str);

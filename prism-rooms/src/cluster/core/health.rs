@@ -7,8 +7,8 @@
 //!                                                     come back in time
 //! ```
 //!
-//! A session that seems to work may be deaf: the connection is open, but nothing arrives. So each node listens for its own
-//! heartbeats. Only while they come back does it judge others by their silence.
+//! A session that seems to work may be deaf: the connection is open, but nothing arrives. So each node listens for its
+//! own heartbeats. Only while they come back does it judge others by their silence.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -149,16 +149,17 @@ impl Health {
         is_regular
     }
 
-    /// Sends the next heartbeat soon, because there is somebody who may not have heard one. Not at once: there may be many
-    /// of them, and many who answer. Nor shortly after the last one: each mentions rooms, and so takes up bytes.
+    /// Sends the next heartbeat soon, because there is somebody who may not have heard one. Not at once: there may be
+    /// many of them, and many who answer. Nor shortly after the last one: each mentions rooms, and so takes up bytes.
     pub(super) fn hasten_heartbeat(&mut self, now: Duration) {
         let spaced = self.last_heartbeat.map_or(now, |last| last + SOON);
         let soon = spaced.max(now + SOON.mul_f64(self.random()));
         self.next_heartbeat = self.next_heartbeat.min(soon);
     }
 
-    /// Sends a heartbeat soon, unless one was sent since that moment, at which somebody had been silent for too long. Whether
-    /// that one is gone is known when it comes back. If many fall silent one after the other, one heartbeat checks several.
+    /// Sends a heartbeat soon, unless one was sent since that moment, at which somebody had been silent for too long.
+    /// Whether that one is gone is known when it comes back. If many fall silent one after the other, one heartbeat
+    /// checks several.
     pub(super) fn check_silence(&mut self, moment: Duration, now: Duration) {
         if self.last_heartbeat.is_none_or(|last| last < moment) && self.next_check.is_none() {
             let spaced = self.last_heartbeat.map_or(now, |last| last + CHECK_INTERVAL);

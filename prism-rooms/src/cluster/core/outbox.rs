@@ -4,8 +4,8 @@
 //!   first ──► │ given to the session, not confirmed │ waiting │ ◄── push
 //! ```
 //!
-//! An envelope for several rooms is published on the channel of each. Each copy counts by itself for what a session has at
-//! a time, so a session may have some copies only of the last envelope that it was given.
+//! An envelope for several rooms is published on the channel of each. Each copy counts by itself for what a session has
+//! at a time, so a session may have some copies only of the last envelope that it was given.
 //!
 //! When a session ends, what it has not confirmed is published again by the next one: others recognize what they have
 //! received before by its number. If the backplane is away or slow, the oldest waiting envelopes are dropped: news that
@@ -38,9 +38,9 @@ const MAX_AGE: Duration = Duration::from_secs(2);
 const WINDOW: usize = 256;
 /// The most bytes that a session has at a time, except for one copy.
 const WINDOW_BYTES: usize = 256 << 10;
-/// How many envelopes about presence wait until there is no room for more, and how many bytes. What there is no room for is
-/// gathered elsewhere, where it takes up no more for each person. If the outbox is half full of whatever, there is no room
-/// either: so presence does not push out messages.
+/// How many envelopes about presence wait until there is no room for more, and how many bytes. What there is no room
+/// for is gathered elsewhere, where it takes up no more for each person. If the outbox is half full of whatever, there
+/// is no room either: so presence does not push out messages.
 const MAX_PRESENCE: usize = 256;
 const MAX_PRESENCE_BYTES: usize = 128 << 10;
 /// The most heartbeats at a time, if very many rooms are to be mentioned.

@@ -47,7 +47,7 @@ pub(super) enum Heard {
 }
 
 impl Peers {
-    /// Returns whether this envelope of a node, or a later one, has arrived before. After a goodbye, this is true of all.
+    /// Returns whether this envelope of a node, or a later one, has arrived before. After a goodbye, all have.
     pub(super) fn has_heard(&self, origin: NodeId, number: u64) -> bool {
         let peer = self.by_origin.get(&origin);
         peer.is_some_and(|peer| number <= peer.number || peer.has_said_goodbye)
@@ -123,8 +123,8 @@ impl Peers {
         self.present().map(|(_, peer)| peer.heard).min()
     }
 
-    /// Gives every node that is present time to be heard in a new session: it counts as heard `now`. A node that is silent in
-    /// the next session, too, counts as heard at `moment`, and gets no more time after that: sessions may stay short.
+    /// Gives every node that is present time to be heard in a new session: it counts as heard `now`. A node that is
+    /// silent in the next session, too, counts as heard at `moment`, and gets no more time: sessions may be short.
     pub(super) fn excuse(&mut self, moment: Duration, now: Duration) {
         let times = [now, moment];
         for peer in self.by_origin.values_mut().filter(|peer| peer.is_present) {
@@ -146,8 +146,8 @@ impl Peers {
         self.forget_positions(MAX_ABSENT_POSITIONS);
     }
 
-    /// Forgets positions of nodes that have left, until there are at most so many: first those of the node that was silent
-    /// for the longest time. What such a node has sent in the meantime is not reported as missing if it comes back.
+    /// Forgets positions of nodes that have left, until there are at most so many: first those of the node that was
+    /// silent for the longest time. What such a node has sent meanwhile is not missing if it comes back.
     fn forget_positions(&mut self, most: usize) {
         let absent = self.by_origin.values_mut().filter(|peer| !peer.is_present);
         let mut absent: Vec<&mut Peer> = absent.collect();
@@ -211,16 +211,16 @@ impl Peer {
         advance(&mut self.everyone, position)
     }
 
-    /// Records that a heartbeat has arrived, after so many arrivals of all nodes. To be called after those for its rooms.
+    /// Records that a heartbeat has arrived, after so many arrivals of all nodes. Call it after those for its rooms.
     pub(super) const fn heartbeat_arrived(&mut self, number: u64, arrivals: u64) {
         self.heartbeat = (number, arrivals);
     }
 
     /// Records that an envelope to a room has arrived. Returns how many before it are missing.
     ///
-    /// `followed_since` says after how many arrivals the room was subscribed to for the first time; `None` if it may not have
-    /// been yet. From then on, positions count, whether or not it is subscribed to at this moment. What was sent before the first one that arrives is not missing, with one exception: all of it is,
-    /// if the node has begun to count after a heartbeat that arrived when the room had been subscribed to.
+    /// `followed_since` says after how many arrivals the room was first subscribed to; `None` if it may not have been
+    /// yet. From then on, positions count, subscribed or not. What was sent before the first one that arrives is
+    /// missing only if the node has begun to count after a heartbeat that arrived while it was subscribed to.
     pub(super) fn arrived_for_room(
         &mut self,
         room: &Arc<str>,

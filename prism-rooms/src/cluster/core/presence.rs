@@ -1,7 +1,7 @@
 //! [`PresenceCore`]: a node's part in the presence of a cluster. Part of the [core](super).
 //!
-//! Each node speaks for its own connections only, and nothing is kept elsewhere. So there is nothing to merge, and nothing to
-//! clean up after a crash: when a node is gone, the others withdraw its people.
+//! Each node speaks for its own connections only, and nothing is kept elsewhere. So there is nothing to merge, and
+//! nothing to clean up after a crash: when a node is gone, the others withdraw its people.
 //!
 //! ```text
 //!   people here ─► OwnPeople ─► changes, versions ─────► followers of the room, all nodes
@@ -10,9 +10,9 @@
 //!                      └──► Asks ────► questions ──────► all nodes, or the one of which something is missing
 //! ```
 //!
-//! A node that begins to follow a room, because it has people or watchers there, asks the others. From then on it receives
-//! the changes. Versions show what is missing: the next change does not fit, or the versions that accompany each heartbeat
-//! differ. Then that node is asked.
+//! A node that begins to follow a room, because it has people or watchers there, asks the others. From then on it
+//! receives the changes. Versions show what is missing: the next change does not fit, or the versions that accompany
+//! each heartbeat differ. Then that node is asked.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -49,7 +49,8 @@ use self::{
 
 /// How long a node that joins has to say of itself where it has people, until it is asked for all rooms.
 const INTRODUCTION: Duration = Duration::from_secs(1);
-/// The most rooms that are followed at a time by asking their followers. If there are more, all nodes are asked at once.
+/// The most rooms that are followed at a time by asking their followers. If there are more, all nodes are asked at
+/// once.
 const MAX_FOLLOWED_ALONE: usize = 16;
 
 pub(super) struct PresenceCore {
@@ -214,8 +215,8 @@ impl PresenceCore {
             }
         }
         while let Some(Missing { node, room, again }) = self.others.next_missing() {
-            // The backplane may have lost the subscription to the room; or, if there was no answer, to one of the channels of
-            // the two nodes.
+            // The backplane may have lost the subscription to the room; or, if there was no answer, to one of the
+            // channels of the two nodes.
             if matches!(body, PresenceBody::Versions(_)) {
                 self.subscriptions.repeat(&room);
             }
@@ -258,8 +259,8 @@ impl PresenceCore {
         self.says_versions = self.is_used;
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) or [`next_to_publish`](Self::next_to_publish) has something to
-    /// do. What the outbox has no room for waits until it has.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) or [`next_to_publish`](Self::next_to_publish) has
+    /// something to do. What the outbox has no room for waits until it has.
     pub(super) fn next_deadline(&self, is_up: bool) -> Option<Duration> {
         let (asks, own) = match is_up && !self.is_blocked {
             true => (self.asks.next_due(), self.own.next_due()),
@@ -333,8 +334,8 @@ impl PresenceCore {
         PresenceToPublish::once(channel, PresenceBody::Question(asked_rooms).encode())
     }
 
-    /// Returns the next part of an answer. What has changed in its rooms is published before it: a part says what is known
-    /// to be published.
+    /// Returns the next part of an answer. What has changed in its rooms is published before it: a part says what is
+    /// known to be published.
     fn next_answer(&mut self) -> Option<PresenceToPublish> {
         let (to, room) = self.answers.first()?;
         if let Some(change) = self.own.change_of(&room) {

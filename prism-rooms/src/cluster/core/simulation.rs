@@ -1,9 +1,9 @@
 //! The core on virtual time: nodes, a backplane with every fault, and a model of what has to arrive.
 //!
-//! Each seed is a schedule of 20 s, in which nodes send, follow rooms and leave them, while sessions stall, end, turn deaf
-//! or lose a subscription, what is published is lost or repeated, and nodes crash, leave, or are cut off. Meanwhile, people
-//! come and go in rooms of presence, and nodes begin to watch them. Then all faults end. After half a minute the nodes have
-//! to agree with the model, and each shows the people of all.
+//! Each seed is a schedule of 20 s, in which nodes send, follow rooms and leave them, while sessions stall, end, turn
+//! deaf or lose a subscription, what is published is lost or repeated, and nodes crash, leave, or are cut off.
+//! Meanwhile, people come and go in rooms of presence, and nodes begin to watch them. Then all faults end. After half a
+//! minute the nodes have to agree with the model, and each shows the people of all.
 
 use std::{ops::Range, time::Duration};
 

@@ -43,8 +43,8 @@ pub(super) struct Subscriptions {
 
 struct Subscription {
     state: State,
-    /// After how many arrivals of all nodes it was subscribed to for the first time; `None` if it has not been yet. A session
-    /// that ends changes nothing: what is sent until the next one has subscribed is missing.
+    /// After how many arrivals of all nodes it was subscribed to for the first time; `None` if it has not been yet. A
+    /// session that ends changes nothing: what is sent until the next one has subscribed is missing.
     followed_since: Option<u64>,
     /// When it is unsubscribed from; `None` while the room has members.
     expires: Option<Duration>,
@@ -221,8 +221,8 @@ impl Subscriptions {
         }
     }
 
-    /// Records that the session has subscribed to all rooms of a batch, after so many arrivals of all nodes. Returns those
-    /// that were not subscribed to before.
+    /// Records that the session has subscribed to all rooms of a batch, after so many arrivals of all nodes. Returns
+    /// those that were not subscribed to before.
     pub(super) fn confirmed(&mut self, batch: u64, arrivals: u64) -> Vec<Arc<str>> {
         let mut rooms = self.requested.remove(&batch).unwrap_or_default();
         rooms.retain(|room| {

@@ -7,8 +7,8 @@ use super::{
 
 /// The place of an envelope among those that one node has sent to one room.
 ///
-/// A node counts the envelopes to each room: that is the sequence. It forgets rooms that it has not sent to for long, and
-/// then begins again, with a higher generation.
+/// A node counts the envelopes to each room: that is the sequence. It forgets rooms that it has not sent to for long,
+/// and then begins again, with a higher generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) generation: u64,

@@ -1,4 +1,5 @@
-//! Every interleaving of rooms of presence that vanish and come back with what other nodes say about them, tried by loom.
+//! Every interleaving of rooms of presence that vanish and come back with what other nodes say about them, tried by
+//! loom.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},

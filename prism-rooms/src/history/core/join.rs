@@ -10,8 +10,8 @@ use crate::{
     history::{error::HistoryJoinError, joined::JoinStep, position::Position, start::Start},
 };
 
-/// How many records a connection may lack that becomes a member without having been sent a page. Clients that were away for
-/// longer are sent pages: the task does not send them, and many take them at the same time.
+/// How many records a connection may lack that becomes a member without having been sent a page. Clients that were away
+/// for longer are sent pages: the task does not send them, and many take them at the same time.
 const MAX_LACKING: u64 = if cfg!(test) { 1 } else { 32 };
 /// How far the positions of connections may be apart that share a page.
 const MAX_APART: u64 = 256;
@@ -93,8 +93,8 @@ impl Join {
         }
     }
 
-    /// Begins with the last messages, if it has not begun. `last` is the position of the last one of all. A connection that
-    /// wants none of them needs no position: it goes on where the room is.
+    /// Begins with the last messages, if it has not begun. `last` is the position of the last one of all. A connection
+    /// that wants none of them needs no position: it goes on where the room is.
     pub(super) fn begin(&mut self, last: &Position) {
         if self.at.is_none() && self.recent > 0 {
             self.at = Some(last.with_offset(last.offset().saturating_sub(self.recent)));

@@ -1,5 +1,5 @@
-//! The connections that are being added to rooms, and the members that have fallen behind: each is sent what it has missed,
-//! until it has what the room has.
+//! The connections that are being added to rooms, and the members that have fallen behind: each is sent what it has
+//! missed, until it has what the room has.
 //!
 //! ```text
 //!   join ──► Waiting ──► Wanting ──► Reading ──► Sending ──► continue
@@ -45,8 +45,8 @@ const MAX_PAGES: usize = if cfg!(test) { 2 } else { 64 };
 
 impl HistoryCore {
     /// Handles that a connection has become a member of a room, and where it begins there. Until its request
-    /// [ends](Self::end_join), it is [not among those](Self::joining) that records are sent to. An older request for the same
-    /// member fails: the member has left since.
+    /// [ends](Self::end_join), it is [not among those](Self::joining) that records are sent to. An older request for
+    /// the same member fails: the member has left since.
     pub(crate) fn handle_join(
         &mut self,
         id: &JoinId,
@@ -95,8 +95,8 @@ impl HistoryCore {
         }
     }
 
-    /// Ends a request. If the connection is a member, it goes on with what the room receives. Returns where the answer goes,
-    /// unless the request has ended before.
+    /// Ends a request. If the connection is a member, it goes on with what the room receives. Returns where the answer
+    /// goes, unless the request has ended before.
     pub(crate) fn end_join(&mut self, id: &JoinId) -> Option<Sender<JoinStep>> {
         let ended = self.join(id)?.answer_to.clone();
         let room = self.rooms.get_mut(&id.room)?;

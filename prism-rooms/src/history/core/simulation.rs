@@ -1,12 +1,12 @@
 //! Seeded simulation of nodes, a server with faults, and clients that come and go, against what was kept.
 //!
-//! Each record that a client receives follows the one before, and is what was kept at its position. A client that has left
-//! receives nothing. In the end, when nothing is lost any more, each client has got as far as the log. Wherever that does
-//! not hold, the client has to have been told, and for a reason.
+//! Each record that a client receives follows the one before, and is what was kept at its position. A client that has
+//! left receives nothing. In the end, when nothing is lost any more, each client has got as far as the log. Wherever
+//! that does not hold, the client has to have been told, and for a reason.
 //!
-//! Clients join several rooms, from a position on or with the last messages, leave and join again at any moment, and give
-//! up. Outboxes are full, sessions end, subscriptions are lost, what is published is lost or repeated, commands are refused,
-//! and servers take over that have not got everything. `PRISM_SEED` repeats a seed.
+//! Clients join several rooms, from a position on or with the last messages, leave and join again at any moment, and
+//! give up. Outboxes are full, sessions end, subscriptions are lost, what is published is lost or repeated, commands
+//! are refused, and servers take over that have not got everything. `PRISM_SEED` repeats a seed.
 
 use std::{ops::Range, time::Duration};
 

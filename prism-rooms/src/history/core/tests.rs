@@ -1,5 +1,5 @@
-//! What the simulation does not show: limits, and when something is tried again. For those of connections that join, see
-//! `joins/tests.rs`.
+//! What the simulation does not show: limits, and when something is tried again. For those of connections that join,
+//! see `joins/tests.rs`.
 
 use std::{iter, sync::Arc, time::Duration};
 

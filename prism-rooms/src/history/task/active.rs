@@ -161,7 +161,8 @@ impl<M: Members> Active<M> {
 
     // ---- what becomes of connections
 
-    /// A member has no room for what is at a position. From now on, it is sent that and what follows as fast as it reads.
+    /// A member has no room for what is at a position. From now on, it is sent that and what follows as fast as it
+    /// reads.
     fn fall_behind(&mut self, room: &Arc<str>, member: M::Member, position: &Position) {
         if !self.members.is_open(&member) {
             return;

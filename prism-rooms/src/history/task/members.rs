@@ -24,8 +24,8 @@ pub(crate) trait Members {
 
     fn leave(&self, member: &Self::Member, room: &str);
 
-    /// Sends a record to the members of a room, without some of them, whose IDs are in ascending order. Returns those without
-    /// room for it.
+    /// Sends a record to the members of a room, without some of them, whose IDs are in ascending order. Returns those
+    /// without room for it.
     fn send(
         &self,
         room: &Arc<str>,

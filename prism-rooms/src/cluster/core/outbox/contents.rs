@@ -41,8 +41,8 @@ impl Contents {
         matches!(self, Self::Presence(_))
     }
 
-    /// Heartbeats and goodbyes may not. There are few, and a node that is busy, but alive, must not miss its own. Nor may
-    /// changes of presence: for each that is missing, others ask for everybody in its room.
+    /// Heartbeats and goodbyes may not. There are few, and a node that is busy, but alive, must not miss its own. Nor
+    /// may changes of presence: for each that is missing, others ask for everybody in its room.
     pub(super) const fn may_be_dropped(&self) -> bool {
         match self {
             Self::Heartbeat { .. } | Self::Goodbye => false,

@@ -14,8 +14,8 @@ const MAX_ANSWERS: usize = 1 << 14;
 pub(super) struct Answers {
     /// The nodes that are told something, in turn.
     turns: VecDeque<NodeId>,
-    /// Which rooms each of them is told of. Each room is finished before the next one: a node that receives nothing of a room
-    /// for a while asks again, and the room begins again.
+    /// Which rooms each of them is told of. Each room is finished before the next one: a node that receives nothing of
+    /// a room for a while asks again, and the room begins again.
     rooms: HashMap<NodeId, VecDeque<Arc<str>>>,
     /// The first ID of the next part of each.
     next: HashMap<(NodeId, Arc<str>), u128>,

@@ -8,8 +8,8 @@ use crate::cluster::present::Present;
 pub(super) const MAX_PEOPLE: usize = 100_000;
 /// The most connections that other nodes may have of one person in a room. Each change of one goes through all of them.
 pub(super) const MAX_CONNECTIONS: usize = 1024;
-/// The most bytes that the keys and the metadata of all of them may have. At a node, presence limits them for its own people
-/// only; and what arrives here may come from many nodes.
+/// The most bytes that the keys and the metadata of all of them may have. At a node, presence limits them for its own
+/// people only; and what arrives here may come from many nodes.
 pub(super) const MAX_SIZE: usize = 32 << 20;
 
 /// A room that this node follows.

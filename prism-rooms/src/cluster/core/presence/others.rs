@@ -1,9 +1,9 @@
 //! [`OthersPeople`]: the people that other nodes have in the rooms that this node follows, as far as it knows.
 //!
-//! What a node publishes arrives in its order, or not at all. So what is known of its people in a room is right as long as
-//! each [change](PresenceChange) begins with the version that is known. The people of a room arrive in
-//! [parts](PeoplePart), each for a range of IDs, with the version of that moment. Between two parts, changes continue the
-//! version, as they always do.
+//! What a node publishes arrives in its order, or not at all. So what is known of its people in a room is right as long
+//! as each [change](PresenceChange) begins with the version that is known. The people of a room arrive in
+//! [parts](PeoplePart), each for a range of IDs, with the version of that moment. Between two parts, changes continue
+//! the version, as they always do.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -63,8 +63,8 @@ struct Replica {
 impl OthersPeople {
     // ---- the rooms that this node follows
 
-    /// Begins to follow a room, or shows again what is known of it: at once, but not if that was done a moment ago. A watcher
-    /// that comes and goes costs nothing, however many people there are.
+    /// Begins to follow a room, or shows again what is known of it: at once, but not if that was done a moment ago. A
+    /// watcher that comes and goes costs nothing, however many people there are.
     pub(super) fn follow(&mut self, room: &Arc<str>, now: Duration) {
         let followed = self.rooms.entry(room.clone()).or_default();
         let due = followed.shown.map_or(now, |shown| shown + SHOW_INTERVAL);

@@ -4,8 +4,8 @@
 //!   changes here ──► people, and which of them are pending ── 20 ms ──► PresenceChange: from one version to the next
 //! ```
 //!
-//! A version is a number that identifies what was published of a room. It increases, and no two rooms have the same one. A
-//! room without people has [none](NOBODY), and is forgotten.
+//! A version is a number that identifies what was published of a room. It increases, and no two rooms have the same
+//! one. A room without people has [none](NOBODY), and is forgotten.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},

@@ -68,8 +68,8 @@ impl Model {
         }
     }
 
-    /// Checks that a new client that is at a position has been sent the last messages: as many as it wants, or all that are
-    /// kept.
+    /// Checks that a new client that is at a position has been sent the last messages: as many as it wants, or all that
+    /// are kept.
     pub(super) fn check_recent(&self, position: &Position, repeated: u64, wanted: u64) {
         let count = self.epoch(position).records.len() as u64;
         let begin = position.offset() - repeated;
