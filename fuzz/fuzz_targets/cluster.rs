@@ -1,24 +1,22 @@
 //! A node of a cluster, with a backplane that delivers any bytes, and what the node has published itself, with changes,
-//! as if from other nodes. Nothing panics, and the node goes on: it connects again, subscribes, and its members receive
-//! what it sends, unless what arrived has closed them. A watcher of presence sees the people that are listed, and once
-//! the node has left, those of other nodes are gone.
+//! as if from other nodes, and that replies anything to the node's history. Nothing panics, and the node goes on: it
+//! connects again, subscribes, and its members receive what it sends and appends, unless what arrived has closed them.
+//! A client of the history receives nothing twice, and learns of all that is missing. A watcher of presence sees the
+//! people that are listed, and once the node has left, those of other nodes are gone.
 #![no_main]
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arbitrary::Arbitrary;
-use async_channel::{Receiver, Sender};
 use bytes::Bytes;
-use futures_lite::future::{or, poll_once};
+use futures_lite::future::poll_once;
 use libfuzzer_sys::fuzz_target;
 use prism_driver::{Connection, Handler, Message, Options};
-use prism_rooms::{
-    Backplane, Change, Cluster, Command, Presence, Rooms, Session, SessionFuture, Watch,
+use prism_fuzz::{
+    backplane::{Answer, AnyBackplane, Control, Input, Place},
+    history_client::{CUP, HistoryClient},
 };
+use prism_rooms::{Change, Cluster, Presence, Rooms, Watch};
 use prism_test::{Received, Sim};
 
 #[derive(Arbitrary, Debug)]
@@ -52,50 +50,52 @@ enum Act {
         tenths: u8,
     },
     EndSession,
+    History(HistoryAct),
 }
 
-/// What the test and the backplane share.
-struct Shared {
-    published: Mutex<Vec<Bytes>>,
-    payloads: Receiver<Option<Bytes>>,
-    delivers: Sender<Option<Bytes>>,
+/// What happens to the history of a room.
+#[derive(Arbitrary, Debug)]
+enum HistoryAct {
+    Append {
+        len: u16,
+    },
+    /// Another client joins the room, perhaps with a position.
+    Join {
+        after: Option<Place>,
+    },
+    GiveUpJoining,
+    Leave,
+    /// Delivers a record, as if it had been kept: in the room, or in another one.
+    Kept {
+        elsewhere: bool,
+        at: Place,
+        record: Vec<u8>,
+    },
+    /// Answers the next command of the history in this way.
+    AnswerNext(Answer),
+    /// Answers a command again, or one of another session.
+    Reply {
+        which: u8,
+        answer: Answer,
+    },
+    LoseMessages,
 }
 
-impl Shared {
-    fn deliver(&self, payload: Option<Bytes>) {
-        self.delivers.try_send(payload).expect("the channel is unbounded");
-    }
-}
-
-/// Delivers what the test wants, in addition to what is published.
-struct Any(Arc<Shared>);
-
-impl Backplane for Any {
-    fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
-        Box::pin(async move {
-            session.connected();
-            loop {
-                let commands = async { Ok(session.next().await) };
-                let payload = async { Err(self.0.payloads.recv().await.expect("it is open")) };
-                match or(payload, commands).await {
-                    Err(Some(payload)) => session.received(payload),
-                    Err(None) => return "it ends".into(),
-                    Ok(commands) => {
-                        for command in commands {
-                            match command {
-                                Command::Subscribe { ticket, .. } => session.done(ticket),
-                                Command::Publish { payload, ticket, .. } => {
-                                    self.0.published.lock().unwrap().push(payload.clone());
-                                    session.received(payload);
-                                    session.done(ticket);
-                                }
-                                _ => {}
-                            }
-                        }
-                    }
-                }
+impl HistoryAct {
+    fn run(self, control: &Control, client: &mut HistoryClient) {
+        match self {
+            Self::Append { len } => client.append(len),
+            Self::Join { after } => client.join(after.map(|place| control.position(CUP, place))),
+            Self::GiveUpJoining => client.give_up_joining(),
+            Self::Leave => client.leave(),
+            Self::Kept { elsewhere, at, record } => {
+                let room = if elsewhere { "tea" } else { CUP };
+                control.deliver(Input::Payload(control.kept(room, at, &record)));
             }
-        })
+            Self::AnswerNext(answer) => control.answers.lock().unwrap().push_back(answer),
+            Self::Reply { which, answer } => control.deliver(Input::Reply(which, answer)),
+            Self::LoseMessages => control.lose_messages(),
+        }
     }
 }
 
@@ -182,29 +182,30 @@ fn moods(person: &prism_rooms::Person<u16>) -> Vec<u16> {
 }
 
 fuzz_target!(|acts: Vec<Act>| {
-    let (delivers, payloads) = async_channel::unbounded();
-    let shared = Arc::new(Shared { published: Mutex::default(), payloads, delivers });
+    let control = Arc::new(Control::new());
     let sim = Sim::new();
-    let cluster = Cluster::new(sim.clone(), Any(shared.clone()));
+    let cluster = Cluster::new(sim.clone(), AnyBackplane(control.clone()));
     let rooms = cluster.rooms();
     let presence = Presence::<u16>::on(&cluster, "status");
     let mut views = ["tea", "milk"].map(|room| (room, View::default()));
     let (mut client, _faults) = sim.serve(Chat(rooms.clone()), Options::default());
+    let mut history = HistoryClient::connect(&sim, &cluster);
     sim.run(async {
         sim.settle().await; // the client is a member now
         assert!(rooms.reached("tea").await && rooms.reached("milk").await);
         let connection = rooms.one(rooms.members("tea")[0]).unwrap();
-        let (mut delivered, mut ends) = (0, 0);
+        let (mut delivered, mut ends, mut has_history) = (0, 0, false);
         for act in acts {
             match act {
                 Act::Bytes(bytes) => {
-                    shared.deliver(Some(bytes.into()));
+                    control.deliver(Input::Payload(bytes.into()));
                     delivered += 1;
                 }
                 Act::Published { index, origin, number, changes } => {
-                    let published = shared.published.lock().unwrap();
+                    let published = control.published.lock().unwrap();
                     let payload = &published[usize::from(index) % published.len()];
-                    shared.deliver(Some(changed(payload, origin, number, &changes)));
+                    let payload = changed(payload, origin, number, &changes);
+                    control.deliver(Input::Payload(payload));
                     delivered += 1;
                 }
                 Act::Send { room, len } => {
@@ -235,14 +236,20 @@ fuzz_target!(|acts: Vec<Act>| {
                     sim.pass(Duration::from_millis(100) * tenths.into()).await;
                 }
                 Act::EndSession => {
-                    shared.deliver(None);
+                    control.deliver(Input::End);
                     ends += 1;
+                }
+                Act::History(act) => {
+                    has_history = true;
+                    delivered += u64::from(matches!(act, HistoryAct::Kept { .. }));
+                    act.run(&control, &mut history);
                 }
             }
             sim.settle().await;
             for (_, view) in &mut views {
                 view.update().await;
             }
+            history.update().await;
             // The client reads, so that its outbox has room.
             while let Some(received) = poll_once(client.next()).await {
                 if matches!(received, Received::Close(..) | Received::End(_)) {
@@ -251,11 +258,20 @@ fuzz_target!(|acts: Vec<Act>| {
             }
         }
         // Each end may hit a session that has just begun, and the next begins within 2 s.
-        sim.pass(Duration::from_secs(10 + 3 * ends)).await;
+        let mut span = Duration::from_secs(10 + 3 * ends);
+        if has_history {
+            // From now on the backplane works. What it has not answered ends with the session, and each room is read
+            // within 20 s.
+            control.answers.lock().unwrap().clear();
+            control.deliver(Input::End);
+            span += Duration::from_secs(25);
+        }
+        sim.pass(span).await;
         let counts = cluster.counts();
         assert!(counts.connected, "{counts:?}");
         // Heartbeats, and what comes from this node, are none of these.
         assert!(counts.received + counts.repeated + counts.refused <= delivered, "{counts:?}");
+        history.finish().await;
         if !rooms.is_empty("tea") {
             assert!(rooms.reached("tea").await);
             let _ = rooms.to("tea").send("the end");

@@ -2,6 +2,7 @@
 //! streams that are nearly valid. The helpers are those of the tests of `prism-core` and `prism-driver`.
 
 pub mod agreement;
+pub mod backplane;
 #[expect(dead_code, reason = "the tests of prism-core use more of it")]
 #[path = "../../prism-core/tests/common/mod.rs"]
 pub mod common;
@@ -13,6 +14,8 @@ pub mod driver;
 pub mod ended_session;
 pub mod handler;
 pub mod heads;
+pub mod history_client;
+mod history_view;
 pub mod messages;
 pub mod model;
 pub mod other_session;
