@@ -108,6 +108,38 @@ async fn a_join_waits_for_the_history_but_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn watchers_do_not_see_a_person_who_cannot_join() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 100);
+    let (ada, ben) = (node.connect("ada").await, node.connect("ben").await);
+    ben.send(json!({ "type": "join", "id": 1, "room": "tea", "watch": true })).await;
+    let answers = [ben.recv().await, ben.recv().await];
+    assert!(answers.iter().any(|answer| answer["type"] == "ok"), "{answers:?}");
+    node.backplane.isolate();
+    sleep(Duration::from_secs(8)).await; // the node has noticed
+    let request = json!({ "type": "join", "id": 1, "room": "tea", "meta": 1 });
+    assert_eq!(ada.ask(request.clone()).await, error(1, "tea", "unavailable", UNREADABLE));
+    sleep(Duration::from_secs(1)).await;
+    ben.has_received_nothing().await;
+    node.backplane.rejoin();
+    sleep(Duration::from_secs(3)).await; // the node is back
+    assert_eq!(ada.ask(request).await["type"], "ok");
+    assert!(ben.recv().await.to_string().contains("ada"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_who_cannot_be_shown_does_not_join() {
+    let broker = MemoryBroker::new();
+    let node = Node::new(&broker, 100);
+    let ada = node.connect("ada").await;
+    let meta = "x".repeat(5000);
+    let refused = ada.ask(json!({ "type": "join", "id": 1, "room": "tea", "meta": meta })).await;
+    assert_eq!(refused["type"], "error", "{refused}");
+    settle().await;
+    assert!(node.server.rooms.is_empty("tea"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_appended_while_a_node_was_cut_off_arrives_in_order() {
     let broker = MemoryBroker::new();
     let [here, there] = [(); 2].map(|()| Node::new(&broker, 100));

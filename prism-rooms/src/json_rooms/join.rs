@@ -75,7 +75,8 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(())
     }
 
-    /// Makes a connection a member. Presence comes first: if the room is full, the connection never joins it.
+    /// Makes a connection a member. Presence comes first: if the room is full, the connection never joins it. But presence does
+    /// not wait for a history, which may be away: watchers would see a person come and go with each attempt.
     async fn enter(
         &self,
         connection: &Connection,
@@ -83,17 +84,34 @@ impl<A: Authorize> JsonRooms<A> {
         wanted: &Wanted<'_>,
         pending: &Pending<'_>,
     ) -> Result<Entered, Rejection> {
+        let Some(kept) = self.kept_room(room) else {
+            self.begin_presence(connection, room, wanted)?;
+            let is_new = self.rooms.join(connection, room)?;
+            return Ok(if is_new { Entered::New } else { Entered::Before });
+        };
+        let entered = self.catch_up(kept, connection, room, wanted, pending).await?;
+        if let Err(rejection) = self.begin_presence(connection, room, wanted) {
+            if !matches!(entered, Entered::Before) {
+                self.rooms.leave(connection.id(), room);
+            }
+            return Err(rejection);
+        }
+        Ok(entered)
+    }
+
+    fn begin_presence(
+        &self,
+        connection: &Connection,
+        room: &str,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), Rejection> {
         if let Some(meta) = wanted.meta {
             self.track(connection, room, meta)?;
         }
         if wanted.watch {
             self.presence.watch(connection, room)?;
         }
-        if let Some(kept) = self.kept_room(room) {
-            return self.catch_up(kept, connection, room, wanted, pending).await;
-        }
-        let is_new = self.rooms.join(connection, room)?;
-        Ok(if is_new { Entered::New } else { Entered::Before })
+        Ok(())
     }
 
     /// Makes a connection a member of a room whose messages are kept, and sends it what it has missed.
