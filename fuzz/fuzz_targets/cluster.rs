@@ -13,7 +13,7 @@ use futures_lite::future::poll_once;
 use libfuzzer_sys::fuzz_target;
 use prism_driver::{Connection, Handler, Message, Options};
 use prism_fuzz::{
-    backplane::{Answer, AnyBackplane, Control, Input, Place},
+    backplane::{Answer, AnyBackplane, Control, Event, Place},
     history_client::{CUP, HistoryClient},
 };
 use prism_rooms::{Change, Cluster, Presence, Rooms, Watch};
@@ -90,10 +90,10 @@ impl HistoryAct {
             Self::Leave => client.leave(),
             Self::Kept { elsewhere, at, record } => {
                 let room = if elsewhere { "tea" } else { CUP };
-                control.deliver(Input::Payload(control.kept(room, at, &record)));
+                control.deliver(Event::Payload(control.kept(room, at, &record)));
             }
             Self::AnswerNext(answer) => control.answers.lock().unwrap().push_back(answer),
-            Self::Reply { which, answer } => control.deliver(Input::Reply(which, answer)),
+            Self::Reply { which, answer } => control.deliver(Event::Reply(which, answer)),
             Self::LoseMessages => control.lose_messages(),
         }
     }
@@ -198,14 +198,14 @@ fuzz_target!(|acts: Vec<Act>| {
         for act in acts {
             match act {
                 Act::Bytes(bytes) => {
-                    control.deliver(Input::Payload(bytes.into()));
+                    control.deliver(Event::Payload(bytes.into()));
                     delivered += 1;
                 }
                 Act::Published { index, origin, number, changes } => {
                     let published = control.published.lock().unwrap();
                     let payload = &published[usize::from(index) % published.len()];
                     let payload = changed(payload, origin, number, &changes);
-                    control.deliver(Input::Payload(payload));
+                    control.deliver(Event::Payload(payload));
                     delivered += 1;
                 }
                 Act::Send { room, len } => {
@@ -236,7 +236,7 @@ fuzz_target!(|acts: Vec<Act>| {
                     sim.pass(Duration::from_millis(100) * tenths.into()).await;
                 }
                 Act::EndSession => {
-                    control.deliver(Input::End);
+                    control.deliver(Event::End);
                     ends += 1;
                 }
                 Act::History(act) => {
@@ -263,7 +263,7 @@ fuzz_target!(|acts: Vec<Act>| {
             // From now on the backplane works. What it has not answered ends with the session, and each room is read
             // within 20 s.
             control.answers.lock().unwrap().clear();
-            control.deliver(Input::End);
+            control.deliver(Event::End);
             span += Duration::from_secs(25);
         }
         sim.pass(span).await;

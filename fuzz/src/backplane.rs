@@ -42,7 +42,7 @@ pub enum Answer {
 }
 
 /// Something that happens to the session.
-pub enum Input {
+pub enum Event {
     Payload(Bytes),
     /// A reply to any command that there ever was, to this one of them.
     Reply(u8, Answer),
@@ -57,8 +57,8 @@ pub struct Control {
     pub answers: Mutex<VecDeque<Answer>>,
     logs: Mutex<BTreeMap<Arc<str>, Log>>,
     tickets: Mutex<Vec<Ticket>>,
-    inputs: Receiver<Input>,
-    adds_input: Sender<Input>,
+    events: Receiver<Event>,
+    adds_event: Sender<Event>,
 }
 
 /// What is kept of a room: all messages.
@@ -73,19 +73,19 @@ pub struct AnyBackplane(pub Arc<Control>);
 impl Control {
     #[expect(clippy::new_without_default, reason = "there is one per run of a target")]
     pub fn new() -> Self {
-        let (adds_input, inputs) = async_channel::unbounded();
+        let (adds_event, events) = async_channel::unbounded();
         Self {
             published: Mutex::default(),
             answers: Mutex::default(),
             logs: Mutex::default(),
             tickets: Mutex::default(),
-            inputs,
-            adds_input,
+            events,
+            adds_event,
         }
     }
 
-    pub fn deliver(&self, input: Input) {
-        self.adds_input.try_send(input).expect("the channel is unbounded");
+    pub fn deliver(&self, input: Event) {
+        self.adds_event.try_send(input).expect("the channel is unbounded");
     }
 
     /// Loses all messages that are kept.
@@ -222,11 +222,11 @@ impl Backplane for AnyBackplane {
             session.connected();
             loop {
                 let commands = async { Ok(session.next().await) };
-                let input = async { Err(self.0.inputs.recv().await.expect("it is open")) };
+                let input = async { Err(self.0.events.recv().await.expect("it is open")) };
                 match or(input, commands).await {
-                    Err(Input::Payload(payload)) => session.received(payload),
-                    Err(Input::Reply(which, answer)) => self.0.reply(session, which, &answer),
-                    Err(Input::End) => return "it ends".into(),
+                    Err(Event::Payload(payload)) => session.received(payload),
+                    Err(Event::Reply(which, answer)) => self.0.reply(session, which, &answer),
+                    Err(Event::End) => return "it ends".into(),
                     Ok(commands) => {
                         for command in commands {
                             self.0.carry_out(session, command);

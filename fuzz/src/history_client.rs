@@ -172,7 +172,7 @@ impl HistoryClient {
         let Some(text) = text.strip_prefix(&self.mark) else { return };
         let position = |text: &str| text.parse().expect("a position");
         match text.strip_prefix("broken ") {
-            Some(text) => self.view.told(position(text)),
+            Some(text) => self.view.handle_gap(position(text)),
             None => self.view.receive(position(text)),
         }
     }

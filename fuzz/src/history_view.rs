@@ -47,7 +47,7 @@ impl HistoryView {
     }
 
     /// Handles that the client was told that it may have missed something, up to a position.
-    pub fn told(&mut self, position: Position) {
+    pub fn handle_gap(&mut self, position: Position) {
         self.last = Some(position);
         self.resumes = None;
         self.has_gap = false;

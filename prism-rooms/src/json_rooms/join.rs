@@ -75,8 +75,9 @@ impl<A: Authorize> JsonRooms<A> {
         Ok(())
     }
 
-    /// Makes a connection a member. Presence comes first: if the room is full, the connection never joins it. But presence does
-    /// not wait for a history, which may be away: watchers would see a person come and go with each attempt.
+    /// Makes a connection a member. Presence comes first: if the room is full, the connection never joins it. But
+    /// presence does not wait for a history, which may be away: watchers would see a person come and go with each
+    /// attempt.
     async fn enter(
         &self,
         connection: &Connection,
