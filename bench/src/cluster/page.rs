@@ -38,7 +38,8 @@ describes the contestants, and the rules.";
 const HIGHEST: &str = "\
 The highest rate at which 99 % of the deliveries take at most 5 ms, while both nodes and Redis share one core. It is searched
 for by doubling the rate, and then by halving the interval, until it is known within 5 %. A rate is too high if it is in two
-runs. Values are medians over the searches.";
+runs. Values are medians over the searches. *At least* means that in a search the load generator could not keep up with a
+higher rate.";
 
 /// Fewer rounds are only a trial of the page.
 const ROUNDS: usize = 10;
