@@ -12,6 +12,9 @@
 //!
 //! Each byte is looked at once, and what is kept is what has arrived: a length or a count that a frame claims allocates
 //! nothing.
+//!
+//! The decoder of the crate `redis` (1.8) is not used: it copies each string into a tree, and waits for a string of any
+//! length. Besides, its asynchronous API needs tokio on every runtime, and it adds more than thirty crates.
 
 use std::{fmt, mem, ops::Range};
 
