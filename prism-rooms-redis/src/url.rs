@@ -62,13 +62,15 @@ impl Target {
         let url = url.trim_end();
         let (scheme, rest) = split_scheme(url.trim_start())?;
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // Otherwise, the end of a password with "/" and "@" in it would be the name of a master, which is shown.
+        if path.contains('@') {
+            return Err(InvalidRedisUrl::new(
+                "\"@\" after \"/\", \"?\" or \"#\"; expected \"%2F\", \"%3F\" or \"%23\" in the user name or password, \
+                 and \"%40\" in the name of a master",
+            ));
+        }
         let (login, hosts) = match authority.rsplit_once('@') {
             Some((login, hosts)) => (Some(Login::parse(login)?), hosts),
-            None if path.contains('@') => {
-                return Err(InvalidRedisUrl::new(
-                    "\"/\", \"?\" or \"#\" in the user name or password; expected \"%2F\", \"%3F\" or \"%23\"",
-                ));
-            }
             None => (None, authority),
         };
         if path.contains(['?', '#']) {
@@ -283,6 +285,7 @@ mod tests {
             ("redis://host/3", "expected no path, and another prefix"),
             ("redis://host?protocol=resp3", "expected no parameters"),
             ("redis://one,two", "several hosts; expected one, or \"redis+sentinel://\""),
+            ("redis+sentinel://:se@c/ret@host", "expected \"%2F\""),
             ("redis+sentinel://a", "the master has no name"),
             ("redis+sentinel://a/", "the master has no name"),
             ("redis+sentinel://a/b/0", "expected no database"),
