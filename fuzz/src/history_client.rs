@@ -38,6 +38,8 @@ pub struct HistoryClient {
     /// The number of the last call at which the connection was no member.
     latest: usize,
     called: usize,
+    /// Whether that call has not returned.
+    is_joining: bool,
     results: (Sender<(usize, JoinResult)>, Receiver<(usize, JoinResult)>),
     /// How many messages were appended, and how many of these have been answered.
     appended: usize,
@@ -78,6 +80,7 @@ impl HistoryClient {
             calls: Vec::new(),
             latest: 0,
             called: 0,
+            is_joining: false,
             results: unbounded(),
             appended: 0,
             answered: Arc::default(),
@@ -99,6 +102,7 @@ impl HistoryClient {
         self.called += 1;
         if !self.is_member() {
             self.latest = self.called;
+            self.is_joining = true;
             self.view = HistoryView::new(after.clone());
         }
         let (call, ended) = bounded::<Infallible>(1);
@@ -129,6 +133,7 @@ impl HistoryClient {
     /// Receives what there is, and checks it. All tasks must have run.
     pub async fn update(&mut self) {
         while let Ok((number, result)) = self.results.1.try_recv() {
+            self.is_joining &= number != self.latest;
             match result {
                 Ok(joined) if number == self.latest => self.view.joined(joined),
                 Ok(Joined::Already) | Err(_) => {}
@@ -144,7 +149,9 @@ impl HistoryClient {
         }
         if !self.is_member() {
             self.view = HistoryView::default();
+            self.is_joining = false;
         }
+        self.view.settled(self.is_joining);
     }
 
     /// Joins, if the client has not, and appends a message, which it receives then. The backplane works again.
