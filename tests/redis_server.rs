@@ -59,6 +59,9 @@ impl RedisServer {
             if arguments.contains(&"--tls-cert-file") {
                 command.args(["--tls-port", &place.other_port.to_string()]);
             }
+            if arguments.contains(&"--cluster-enabled") {
+                command.args(["--cluster-port", &place.other_port.to_string()]);
+            }
             command
         });
         Self { process }

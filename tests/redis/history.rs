@@ -15,7 +15,7 @@ use crate::node::{Net, next, redis_at};
 
 pub(crate) struct Node {
     pub(crate) cluster: Cluster,
-    history: History,
+    pub(crate) history: History,
     address: SocketAddr,
     /// The server ends when this is dropped.
     _serving: Sender<Infallible>,

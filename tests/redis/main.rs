@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the suite uses more of it")]
 #[path = "../suite/support/authority.rs"]
 mod authority;
+mod cluster_mode;
 mod engine;
 mod failovers;
 mod history;
@@ -64,6 +65,12 @@ fn run(kind: Kind, scenario: impl FnOnce(PathBuf)) {
 }
 
 scenarios! {
+    cluster_mode:
+        members_at_two_servers_talk
+        rooms_at_two_servers_come_and_go
+        people_at_two_servers_see_each_other
+        redis_cluster_keeps_no_messages
+        a_killed_server_of_a_cluster_is_used_again;
     failovers:
         all_goes_on_at_the_replica
         a_master_that_stalls_is_left
