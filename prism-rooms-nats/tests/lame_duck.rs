@@ -11,7 +11,10 @@ use prism_driver::{Connection, Handler, Message, Socket};
 use prism_rooms::{Cluster, ClusterEvent, ClusterEvents, Rooms};
 use prism_test::{Faults, Sim};
 
-use crate::server::{Server, address, node_of};
+use crate::{
+    server::{Server, address, node_of},
+    servers::start_three,
+};
 
 const LAME_DUCK: &[u8] = b"INFO {\"max_payload\":1048576,\"ldm\":true}\r\n";
 
@@ -68,9 +71,7 @@ impl Scene {
 #[test]
 fn a_node_moves_to_another_server_without_a_loss() {
     let sim = Sim::new();
-    let server = Server::start(&sim, |_| None);
-    server.start_another(address(2), |_| None);
-    server.start_another(address(3), |_| None);
+    start_three(&sim);
     sim.run(async {
         let scene = Scene::start(&sim, "nats://192.0.2.2,192.0.2.3").await;
         let events = scene.there.events();
@@ -97,9 +98,7 @@ async fn check_never_disconnected(events: &ClusterEvents) {
 #[test]
 fn what_the_old_server_still_has_arrives_first() {
     let sim = Sim::new();
-    let server = Server::start(&sim, |_| None);
-    server.start_another(address(2), |_| None);
-    server.start_another(address(3), |_| None);
+    start_three(&sim);
     sim.run(async {
         let scene = Scene::start(&sim, "nats://192.0.2.2,192.0.2.3").await;
         let received = scene.there.counts().received;

@@ -15,7 +15,7 @@ const URLS: &str = "nats://ann:secret@192.0.2.1,192.0.2.2,192.0.2.3";
 const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Starts three servers that are one NATS cluster.
-fn start(sim: &Sim) {
+pub(crate) fn start_three(sim: &Sim) {
     let server = Server::start(sim, |_| None);
     server.start_another(address(2), |_| None);
     server.start_another(address(3), |_| None);
@@ -87,7 +87,7 @@ fn what_is_wrong_with_each_server_is_reported() {
 #[test]
 fn a_node_goes_to_another_server_at_once() {
     let sim = Sim::new();
-    start(&sim);
+    start_three(&sim);
     sim.run(async {
         let nats = Nats::new(sim.clone(), URLS).expect("URLs");
         let (_cluster, events) = connected(&sim, nats).await;
