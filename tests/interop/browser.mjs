@@ -25,7 +25,7 @@ if (!compressing.length) {
 /** Opens the chat page in a browser context of its own, and waits until it is connected. */
 async function person(browser, name = '') {
   const context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   page.on('pageerror', error => fail('no error in the page', error));
   page.on('request', request => { if (!request.url().startsWith(chat)) fail('the page needs nothing from elsewhere', request.url()); });
@@ -206,7 +206,7 @@ async function twoPeople(browser) {
     assert(await lost.count() === before + 1, `there are ${await lost.count() - before}`);
   });
   await check('the page says why the server has refused it, and does not try again by itself', async () =>
-    staysClosed(await person(browser, 'Eve')), 40);
+    staysClosed(await person(browser, 'Eve')));
   await check('the page tries again after a failure that may pass, and waits longer each time', () => triesAgain(ann.page));
   await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, '', (1 << 20) + 1));
   await check('a message that was pending when the connection was lost is reported', async () => {

@@ -3,7 +3,7 @@
 const results = new Map();
 
 /** Runs one check. It fails if it throws or exceeds its time limit; in either case, the next check can run. */
-export async function check(name, run, seconds = 40) {
+export async function check(name, run, seconds = 60) {
   try {
     await within(seconds, run());
     results.set(name, true);

@@ -27,7 +27,7 @@ async function open(context) {
 /** Opens the page in a browser context of its own, without a session. */
 async function anonymous(browser) {
   const context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   return { context, page: await open(context) };
 }
 

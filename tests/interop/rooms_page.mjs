@@ -6,7 +6,7 @@ import { connected, log } from './page.mjs';
 /** Opens the page in a browser context of its own, waits until it is connected, and enters a name. */
 export async function person(browser, address, name) {
   const context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   const page = await open(context, address);
   await connected(page);
   await is(here(page, await page.getByLabel('Your name').getAttribute('placeholder')), 1); // or the others would only hear of the new name
@@ -23,6 +23,12 @@ export async function open(context, address) {
   page.on('request', request => { if (!request.url().startsWith(`http://${address}/`)) fail('the page needs nothing from elsewhere', request.url()); });
   await page.goto(`http://${address}`);
   return page;
+}
+
+/** Keeps the client of a page from connecting again until the returned function is called. */
+export async function keptAway(page) {
+  await page.evaluate('client._connect = () => {}');
+  return () => page.evaluate('delete client._connect; client.open()');
 }
 
 /** Finds a person in the list of those present, with a mark such as `typing`. */
