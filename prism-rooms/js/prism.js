@@ -271,6 +271,7 @@ export class Room extends Emitter {
   state = 'joining';
   people = new Map();
   _tracks = []; // metadata that wait for the room, with the promises of those who wait for them
+  _number; // of the last change in presence: undefined before the state, NaN after a gap
   _gaps = 0; // in presence, since the last change that followed the one before
 
   constructor(client, name, { meta, presence, after, recent } = {}) {
@@ -342,6 +343,7 @@ export class Room extends Emitter {
     if (this.position === after || !(distance(position, this.position) >= 0)) this.position = position ?? this.position;
     this.state = 'joined';
     if (this._watches && !isWatching) this._watch();
+    else this._repairGap();
     this._sendTracks();
     this.client._release(this);
     this._emit('join', { missed });
@@ -450,9 +452,11 @@ export class Room extends Emitter {
   /** Asks for the whole state of presence. Until it arrives, changes mean nothing. */
   _watch() {
     this._isWatching = true;
+    this._number = undefined;
     this.client._ask({ type: 'watch', room: this.name }, error => {
       this._isWatching = false;
-      if (!error || this.state !== 'joined') return; // the next `join` also watches
+      if (!error) return this._repairGap();
+      if (this.state !== 'joined') return; // the next `join` also watches
       if (TEMPORARY.includes(error.code)) this._watchAfter(Math.random() * MAX_DELAY);
       this._emit('error', { error });
     });
@@ -466,15 +470,19 @@ export class Room extends Emitter {
     this._repair = setTimeout(repair, delay);
   }
 
+  /** Asks for the state if a change was missed after the last one, while an answer was on its way. */
+  _repairGap() { if (Number.isNaN(this._number)) this._missed(); }
+
   /** A change was missed. If that happens again and again, we ask less and less often for the state. */
   _missed() {
-    this._number = undefined;
-    if (!this._watches || this.state !== 'joined' || this._isWatching || this._repair) return;
+    if (this._number !== undefined) this._number = NaN; // otherwise, the state is yet to come
+    if (this.state !== 'joined' || this._isWatching || this._repair) return;
     if (this._gaps++) this._watchAfter(backoff(this._gaps));
     else this._watch();
   }
 
   _change({ presence, number, people, joined, updated, left }) {
+    if (!this._watches) return; // it is from an earlier stay
     if (presence === 'state') {
       const before = this.people;
       this.people = byKey(people);

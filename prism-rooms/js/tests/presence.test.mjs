@@ -76,6 +76,43 @@ test('a change that comes instead of the state is a gap', async () => {
   socket.hears({ type: 'watch' });
 });
 
+test('after a gap before the answer to the join, the state is asked for when the room is joined', async () => {
+  const { client, socket } = await opened();
+  const room = client.join('tea', { presence: true });
+  const { id } = socket.hears({ type: 'join', watch: true });
+  await socket.says(state(3, person('ada')), diff(5, { joined: [person('eve')] }), diff(6, { left: ['ada'] }));
+  socket.hearsNothing();
+  await socket.says({ type: 'ok', id });
+  await socket.says(state(6, person('ben'), person('eve')), { type: 'ok', id: socket.hears({ type: 'watch', room: 'tea' }).id });
+  assert.equal(keys(room), 'ben,eve');
+  socket.hearsNothing();
+});
+
+test('after a gap behind the state that was asked for, but before the answer, it is asked for again', async () => {
+  const { room, socket } = await watching();
+  await socket.says(diff(5, {}));
+  const { id } = socket.hears({ type: 'watch' });
+  await socket.says(state(6, person('ada')), diff(8, { joined: [person('eve')] }), { type: 'ok', id });
+  await pass(2_000);
+  await socket.says(state(8, person('ben')), { type: 'ok', id: socket.hears({ type: 'watch' }).id });
+  assert.equal(keys(room), 'ben');
+  socket.hearsNothing();
+});
+
+test('a state that comes before the answer ends a gap, and one that is late is not asked for again', async () => {
+  for (const isLate of [false, true]) {
+    const { client, socket } = await opened();
+    const room = client.join('tea', { presence: true });
+    const { id } = socket.hears({ type: 'join', watch: true });
+    await socket.says(diff(3, {})); // of an earlier stay
+    const messages = [state(6, person('ben')), { type: 'ok', id }];
+    await socket.says(...(isLate ? messages.reverse() : messages));
+    assert.equal(keys(room), 'ben');
+    socket.hearsNothing();
+    sockets.length = 0;
+  }
+});
+
 test('gaps that follow each other are repaired less and less often', async () => {
   const { socket } = await watching();
   await socket.says(diff(9, {}));
@@ -149,7 +186,7 @@ test('a room without presence ignores it', async () => {
   const { client, socket } = await opened();
   const room = client.join('tea');
   await socket.accepts({ type: 'join' });
-  await socket.says(diff(4, { joined: [person('ada')] }));
+  await socket.says(state(3, person('ada')), diff(4, { joined: [person('ben')] })); // of an earlier stay
   socket.hearsNothing();
   assert.equal(keys(room), '');
 });
