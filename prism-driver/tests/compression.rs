@@ -1,5 +1,7 @@
 //! permessage-deflate (RFC 7692): who compresses, what, and how often.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use allocation_counter::measure;
 use futures_lite::future::zip;
 use prism_core::deflate::DeflateParams;
@@ -10,7 +12,7 @@ use prism_driver::{
 use prism_test::{Received, Sim};
 
 use crate::common::{
-    compressed::{counting, json, open, open_with, options},
+    compressed::{counting, json, open, open_with, options, panicking_once},
     handlers::{Echo, HandOut, MessageLog},
     ms, serve_handshake,
     site::{ask, start},
@@ -311,6 +313,21 @@ fn partial_writes_do_not_break_compressed_messages() {
                 }
                 assert_eq!(peer.next().await, text(&long));
             });
+        }
+    }
+}
+
+#[test]
+fn a_panic_of_an_engine_costs_one_message() {
+    for deflate in both() {
+        let sim = Sim::default();
+        let (mut peer, _, connection) =
+            open(&sim, options(panicking_once(deflate.clone())), deflate);
+        let send = || connection.try_send(json(1));
+        panic::catch_unwind(AssertUnwindSafe(send)).unwrap_err();
+        for nth in 2..5 {
+            connection.try_send(json(nth)).unwrap();
+            assert_eq!(sim.run(peer.next()), text(&json(nth)));
         }
     }
 }

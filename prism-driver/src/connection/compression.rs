@@ -11,7 +11,7 @@
 //! may refer to those before it. So senders of that connection hold a lock of their own in the last two steps.
 //! Nothing but sending takes that lock.
 
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::{Arc, LockResult, TryLockError};
 
 use prism_core::{
     Message, PreparedMessage, Role,
@@ -27,7 +27,7 @@ use crate::{
         repeats,
         send::{AfterSend, Room, WhenFull},
         source::{Payload, Source},
-        sync::Mutex,
+        sync::{Mutex, MutexGuard},
     },
     runtime::wakeups::hold_wakeups,
 };
@@ -70,7 +70,7 @@ impl Compression {
         Self { params, role, form, compressor }
     }
 
-    /// Returns what a server agrees on with a client that does not ask for anything in particular, as browsers.
+    /// Returns what a server agrees on with a client that does not ask for anything in particular, such as a browser.
     pub(crate) fn usual(deflate: &Arc<Deflate>) -> Option<Self> {
         const OFFER: &[u8] = b"permessage-deflate; client_max_window_bits";
         let params = deflate.accept_offer([OFFER])?.params();
@@ -113,14 +113,15 @@ impl Compression {
         // Dropping what an outbox has released may run application code, which may send on this connection. So that
         // waits until the lock is released, after which this is dropped.
         let _held = hold_wakeups();
-        let mut compressor = match (compressor.try_lock(), &message) {
-            (Ok(compressor), _) => compressor,
+        let mut compressor = match compressor.try_lock() {
             // This may be one of many connections that are sent the message, and the others do not wait for this one.
             // What is not compressed needs no place among what is.
-            (Err(TryLockError::WouldBlock), Source::Prepared(_)) => {
+            Err(TryLockError::WouldBlock) if matches!(message, Source::Prepared(_)) => {
                 return outbox.send(message, when_full);
             }
-            _ => compressor.lock().unwrap_or_else(PoisonError::into_inner),
+            Err(TryLockError::WouldBlock) => usable(compressor.lock()),
+            Err(TryLockError::Poisoned(poisoned)) => usable(Err(poisoned)),
+            Ok(compressor) => compressor,
         };
         if room.is_droppable {
             // For good: the peer has to have received whatever a message refers to.
@@ -201,6 +202,16 @@ impl SendingAlone<'_> {
         };
         shared.or_else(|| self.room.is_droppable.then(|| PreparedMessage::new(message)))
     }
+}
+
+/// Returns the compressor. If its engine has panicked, nobody knows what that has taken in, so messages no longer refer to
+/// earlier ones.
+fn usable(locked: LockResult<MutexGuard<'_, Compressor>>) -> MutexGuard<'_, Compressor> {
+    locked.unwrap_or_else(|poisoned| {
+        let mut compressor = poisoned.into_inner();
+        compressor.end_takeover();
+        compressor
+    })
 }
 
 fn is_long_enough(compressor: &Compressor, message: Message<'_>) -> bool {

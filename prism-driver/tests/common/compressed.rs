@@ -4,7 +4,7 @@ use std::{
     fmt::Write,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -125,4 +125,24 @@ pub fn counting() -> (Deflate, &'static Counting) {
     let counting = Counting::leak();
     let engine: &'static &'static Counting = Box::leak(Box::new(counting));
     (Deflate::default().engine(engine), counting)
+}
+
+/// zlib that panics at its first message.
+#[derive(Debug, Default)]
+struct PanicsOnce(AtomicBool);
+
+impl Engine for PanicsOnce {
+    fn inflater(&self) -> Box<dyn Inflater> {
+        ZlibRs.inflater()
+    }
+
+    fn deflater(&self, settings: Settings) -> Option<Box<dyn Deflater>> {
+        assert!(self.0.swap(true, Ordering::Relaxed), "the engine panics");
+        ZlibRs.deflater(settings)
+    }
+}
+
+/// Returns these settings with an engine that panics at its first message.
+pub fn panicking_once(deflate: Deflate) -> Deflate {
+    deflate.engine(Box::leak(Box::<PanicsOnce>::default()))
 }
