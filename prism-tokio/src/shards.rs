@@ -45,7 +45,7 @@ use crate::runtime::Tokio;
 /// ```
 ///
 /// # Errors
-/// If a runtime cannot be created or a listener cannot be used. In that case, nothing has been served.
+/// If a runtime or a thread cannot be created, or a listener cannot be used. Shards that serve already shut down first.
 ///
 /// # Panics
 /// If called from within a tokio runtime. A panic of `build` or `shutdown` is passed on.
@@ -65,17 +65,16 @@ pub fn serve_sharded(
     let own = runtime()?;
     let (stop, stopping) = watch::channel(());
     thread::scope(|scope| {
-        let shards: Vec<_> = shards
-            .into_iter()
-            .map(|(runtime, server)| {
-                let mut stopping = stopping.clone();
-                scope.spawn(move || {
-                    // Nothing is ever sent: the wait ends when the sender is dropped.
-                    let stopped = async { drop(stopping.changed().await) };
-                    runtime.block_on(server.serve_until(stopped))
-                })
+        let spawn = |(runtime, server): (Runtime, Server<Tokio>)| {
+            let mut stopping = stopping.clone();
+            thread::Builder::new().spawn_scoped(scope, move || {
+                // Nothing is ever sent: the wait ends when the sender is dropped.
+                let stopped = async { drop(stopping.changed().await) };
+                runtime.block_on(server.serve_until(stopped))
             })
-            .collect();
+        };
+        // An error drops the sender, so the threads that were spawned before it end.
+        let shards = shards.into_iter().map(spawn).collect::<io::Result<Vec<_>>>()?;
         own.block_on(shutdown);
         drop(stop);
         let join = |shard: thread::ScopedJoinHandle<'_, Shutdown>| {
