@@ -154,7 +154,8 @@ impl Connection {
         send::send(&self.shared, &mut message, WhenFull::Fail)
     }
 
-    /// Waits until everything now in the outbox has been written to the transport. Later messages do not prolong this.
+    /// Waits until everything now in the outbox has been written to the transport. Later messages do not prolong this,
+    /// unless [`WhenSlow::DropOldest`](crate::WhenSlow::DropOldest) drops earlier ones for them.
     ///
     /// This is rarely needed, and does not show that the peer has received the messages. If a connection that you
     /// [close](Self::close) ends with [`Disconnect::Local`](crate::Disconnect::Local), the peer has normally read all

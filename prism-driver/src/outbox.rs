@@ -32,6 +32,7 @@ use crate::{
 
 pub(crate) mod budget;
 pub(crate) mod cold_state;
+pub(crate) mod counting;
 pub(crate) mod cut;
 pub(crate) mod flags;
 mod flush;
@@ -47,7 +48,6 @@ pub(crate) mod send;
 pub(crate) mod source;
 pub(crate) mod state;
 pub(crate) mod sync;
-pub(crate) mod traffic;
 pub(crate) mod transport;
 pub(crate) mod waiters;
 
@@ -177,12 +177,12 @@ impl Outbox {
         self.flags.is_closed_by_application()
     }
 
-    /// Returns when we have closed the connection.
+    /// Waits until we have closed the connection.
     pub(crate) async fn closed_by_us(&self) {
         self.waiters().closing.wait_until(|| self.is_closed_by_us()).await;
     }
 
-    /// Returns when the connection has ended and all hooks have run.
+    /// Waits until the connection has ended and all hooks have run.
     pub(crate) async fn ended(&self) {
         let is_announced = || self.lock().end == End::Announced;
         if !is_announced() {

@@ -69,7 +69,7 @@ pub(crate) mod write_progress;
 pub(crate) struct Established {
     inbound: Inbound,
     outbound: Outbound,
-    /// The bytes to send before any message: a server's answer.
+    /// The bytes to send before any message: a server's response.
     queue: Option<Box<SendQueue>>,
     info: Arc<RequestInfo>,
     headers: Option<OwnedHeaders>,
@@ -93,7 +93,7 @@ impl Established {
     }
 }
 
-/// A connection whose handshake is done. The answer to the handshake may still be in the outbox.
+/// A connection whose handshake is done. A server's response may still be in the outbox.
 pub(crate) struct Session {
     pub(crate) connection: Owned,
     inbound: Inbound,
@@ -198,7 +198,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         connected
     }
 
-    /// Gives one event after the other to the handler, until a close frame or a failure. After our own close frame,
+    /// Passes events to the handler, one at a time, until a close frame or a failure. After our own close frame,
     /// only waits for the peer's: the handler has no more use for messages.
     async fn run_events(&mut self) -> Result<Disconnect, Failure> {
         self.connect().await?;

@@ -204,8 +204,8 @@ impl SendingAlone<'_> {
     }
 }
 
-/// Returns the compressor. If its engine has panicked, nobody knows what that has taken in, so messages no longer refer to
-/// earlier ones.
+/// Returns the compressor. If its engine has panicked, nobody knows what that has taken in, so messages no longer refer
+/// to earlier ones.
 fn usable(locked: LockResult<MutexGuard<'_, Compressor>>) -> MutexGuard<'_, Compressor> {
     locked.unwrap_or_else(|poisoned| {
         let mut compressor = poisoned.into_inner();

@@ -11,7 +11,7 @@ use crate::outbox::{
 };
 
 impl Outbox {
-    /// Returns when the bytes that are unsent now have been written, whatever is sent later. Bytes that the transport
+    /// Waits until the bytes that are unsent now have been written, whatever is sent later. Bytes that the transport
     /// takes at once are written here, because the caller may be blocking the task that would write them.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
         let waiters = self.waiters(); // these keep the count of written bytes alive

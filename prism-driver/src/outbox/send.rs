@@ -70,7 +70,7 @@ impl Outbox {
         message: &mut Source<'_>,
         when_full: WhenFull,
     ) -> Result<Option<Locked<'_>>, TrySendError> {
-        self.append_with(when_full, |state| state.send(message))
+        self.append_with(when_full, |state| state.enqueue(message))
     }
 
     /// Appends a message that is [short](Source::as_short), as most are, otherwise as [`append`](Self::append) does.
@@ -80,7 +80,7 @@ impl Outbox {
         message: Message<'_>,
         when_full: WhenFull,
     ) -> Result<Option<Locked<'_>>, TrySendError> {
-        self.append_with(when_full, |state| state.send_short(message))
+        self.append_with(when_full, |state| state.enqueue_short(message))
     }
 
     #[inline(always)]
@@ -117,7 +117,7 @@ impl Outbox {
         message: Compressed<'_>,
         when_full: WhenFull,
     ) -> Result<AfterSend, TrySendError> {
-        let state = self.append_with(when_full, |state| state.send_compressed(message))?;
+        let state = self.append_with(when_full, |state| state.enqueue_compressed(message))?;
         Ok(state.map_or(AfterSend::Nothing, |mut state| after_append(&mut state)))
     }
 

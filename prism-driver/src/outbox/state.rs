@@ -46,7 +46,7 @@ pub(crate) struct OutboxState {
     pub(crate) end: End,
     /// Where the connection is counted, if it is a server's.
     pub(super) stats: Option<Arc<RouteStats>>,
-    /// How many messages have been sent that are not [counted](crate::outbox::traffic) yet.
+    /// How many messages have been sent that are not [counted](crate::outbox::counting) yet.
     pub(super) uncounted: u8,
     /// State that few connections need.
     pub(crate) cold: Option<Box<ColdState>>,

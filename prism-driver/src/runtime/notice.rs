@@ -38,7 +38,7 @@ impl Notice {
         Box::pin(Deferring::new(self.0.listen()))
     }
 
-    /// Returns when `done` returns true. `done` is not called again afterwards, so it may take the value that it finds.
+    /// Waits until `done` returns true. `done` is not called again afterwards, so it may take the value that it finds.
     /// Code that makes `done` true has to call [`notify`](Self::notify) afterwards.
     pub(crate) async fn wait_until(&self, done: impl Fn() -> bool) {
         while !done() {

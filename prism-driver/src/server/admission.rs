@@ -70,7 +70,7 @@ impl<N: Network> Admission<N> {
         Self { connections, handshakes, pages, queued, authorizations }
     }
 
-    /// Returns when a connection may be accepted.
+    /// Waits until a connection may be accepted.
     pub(crate) async fn until_open_below_limit(&self) {
         self.connections.registry.until_fewer_open_than(self.max_connections()).await;
     }

@@ -95,7 +95,7 @@ impl<R: Runtime> Connections<R> {
         outcome
     }
 
-    /// Returns when no connection is open. Requests that have been accepted get a [second](OPENING_GRACE) to open.
+    /// Waits until no connection is open. Requests that have been accepted get a [second](OPENING_GRACE) to open.
     pub(crate) async fn until_none_opens(&self) {
         let Self { runtime, registry, .. } = self;
         registry.until_fewer_open_than(1).await;

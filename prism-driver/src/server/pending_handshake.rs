@@ -260,7 +260,7 @@ impl<N: Network> PendingHandshake<N> {
     }
 }
 
-/// Returns when the peer has left: when the transport fails or, if the peer wants a connection, ends. (A client that
+/// Waits until the peer has left: when the transport fails or, if the peer wants a connection, ends. (A client that
 /// asks for a page may end its side at once.) Keeps what the peer sends meanwhile. After about [`MAX_EARLY`] bytes,
 /// nothing more is read, so it is not noticed that the peer leaves.
 async fn left(

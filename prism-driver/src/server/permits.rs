@@ -100,7 +100,7 @@ impl PermitPool {
         }
     }
 
-    /// Returns when `done` returns true. `done` is called at once, and then whenever a permit has been released.
+    /// Waits until `done` returns true. `done` is called at once, and then whenever a permit has been released.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
         self.released.wait_until(done).await;
     }

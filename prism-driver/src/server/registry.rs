@@ -136,17 +136,17 @@ impl Registry {
         self.timers.notify(1);
     }
 
-    /// Returns when fewer than `count` connections are open.
+    /// Waits until fewer than `count` connections are open.
     pub(crate) async fn until_fewer_open_than(&self, count: usize) {
         self.until(|| self.lock().open < count).await;
     }
 
-    /// Returns when fewer than `count` entries are left. A `count` of zero counts as one.
+    /// Waits until fewer than `count` entries are left. A `count` of zero counts as one.
     pub(crate) async fn until_fewer_than(&self, count: usize) {
         self.until(|| self.len() < count.max(1)).await;
     }
 
-    /// Returns when `done` returns true. `done` is called at once, and then whenever an entry has been removed.
+    /// Waits until `done` returns true. `done` is called at once, and then whenever an entry has been removed.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
         self.removed.wait_until(done).await;
     }

@@ -129,7 +129,7 @@ impl<R: Runtime> WebSockets<R> {
         outcome.get().copied().unwrap_or_default()
     }
 
-    /// Returns when `stop` is ready, and has then begun to [shut down](Self::shut_down). This is for the graceful
+    /// Waits until `stop` is ready, and then begins to [shut down](Self::shut_down). This is for the graceful
     /// shutdown of an HTTP server: it waits for its connections, and over HTTP/2 those contain the WebSockets. So the
     /// WebSockets have to be told first.
     ///

@@ -42,7 +42,7 @@ struct WriteSide {
 }
 
 /// The activity of a session while a deadline passes.
-enum Phase<'a> {
+enum Activity<'a> {
     /// It handles received bytes, or waits for its turn. It does not read, so the peer's silence is not counted
     /// against it. But a close still has to end in time: the handler may be waiting for just that.
     Handling,
@@ -88,7 +88,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
                 self.connection.outbox().set_awake();
                 return Poll::Ready(Ok(()));
             }
-            self.poll_yield(cx, Phase::Handling)
+            self.poll_yield(cx, Activity::Handling)
         })
     }
 
@@ -141,7 +141,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             if over {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.poll_wait(cx, blocked, Phase::Handling))?;
+            ready!(self.poll_wait(cx, blocked, Activity::Handling))?;
         }
     }
 
@@ -177,7 +177,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             step.count_received(read_buffer.take_uncounted());
             if let Some(now) = passed.take() {
                 drop(step);
-                self.handle_deadline(now, &mut Phase::Reading(inbound))?;
+                self.handle_deadline(now, &mut Activity::Reading(inbound))?;
                 step = self.connection.outbox().step(cx.waker());
             }
             passed = match self.poll_deadline(cx, step, blocked)? {
@@ -216,18 +216,22 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
                     Poll::Pending => {}
                 }
             }
-            ready!(self.poll_wait(cx, blocked, Phase::Closing))?;
+            ready!(self.poll_wait(cx, blocked, Activity::Closing))?;
         }
-        self.poll_yield(cx, Phase::Closing)
+        self.poll_yield(cx, Activity::Closing)
     }
 
     /// Gives other tasks a turn. Still enforces deadlines, so a peer that never pauses cannot escape them.
-    fn poll_yield(&mut self, cx: &mut Context<'_>, phase: Phase<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_yield(
+        &mut self,
+        cx: &mut Context<'_>,
+        activity: Activity<'_>,
+    ) -> Poll<Result<(), Failure>> {
         self.deadlines.timer().yield_to_others(cx.waker());
         if self.connection.outbox().is_transport_gone() {
             return Poll::Pending; // more may still arrive
         }
-        match self.poll_wait(cx, true, phase) {
+        match self.poll_wait(cx, true, activity) {
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
@@ -239,11 +243,11 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         &mut self,
         cx: &mut Context<'_>,
         blocked: bool,
-        mut phase: Phase<'_>,
+        mut activity: Activity<'_>,
     ) -> Poll<Result<(), Failure>> {
         let step = self.connection.outbox().step(cx.waker());
         match ready!(self.poll_deadline(cx, step, blocked))? {
-            Some(now) => Poll::Ready(self.handle_deadline(now, &mut phase)),
+            Some(now) => Poll::Ready(self.handle_deadline(now, &mut activity)),
             None => Poll::Ready(Ok(())),
         }
     }
@@ -263,16 +267,20 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         self.deadlines.poll_passed(self.connection, cx, due).map(|now| Ok(Some(now)))
     }
 
-    fn handle_deadline(&mut self, now: Duration, phase: &mut Phase<'_>) -> Result<(), Failure> {
+    fn handle_deadline(
+        &mut self,
+        now: Duration,
+        activity: &mut Activity<'_>,
+    ) -> Result<(), Failure> {
         if self.deadlines.is_write_stalled(now) {
             return Err(Failure::WriteStalled);
         }
-        let heard = match phase {
+        let heard = match activity {
             // A peer that accepts bytes after making them wait is alive.
-            Phase::Reading(inbound) => {
+            Activity::Reading(inbound) => {
                 inbound.take_heard() | self.connection.outbox().take_resumed()
             }
-            Phase::Handling | Phase::Closing => true,
+            Activity::Handling | Activity::Closing => true,
         };
         let waited = self.connection.outbox().wants().read;
         if self.connection.outbox().handle_timeout(now, heard)? {

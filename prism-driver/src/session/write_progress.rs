@@ -29,11 +29,11 @@ pub(crate) struct WriteLimits {
 
 /// The recent progress of a peer. This exists while something waits for the peer without interruption.
 ///
-/// Its owner writes before it calls [`is_too_slow`](Self::is_too_slow), so it does not give up a peer that would have
-/// taken more.
+/// Its owner writes before it calls [`is_too_slow`](Self::is_too_slow), so it does not give up on a peer that would
+/// have taken more.
 #[derive(Debug)]
 pub(crate) struct WriteProgress {
-    /// When the peer is given up, if it takes nothing until then.
+    /// When to give up on the peer, if it takes nothing until then.
     stalled_at: Moment,
     /// When the window ends; never if there is no minimum rate.
     window_ends: Moment,
@@ -72,7 +72,7 @@ impl WriteProgress {
         self.stalled_at.min(self.window_ends).into()
     }
 
-    /// Returns whether the peer is to be given up. If a window has ended and enough was taken in it, the next one
+    /// Returns whether to give up on the peer. If a window has ended and enough was taken in it, the next one
     /// begins.
     pub(crate) fn is_too_slow(&mut self, now: Duration, limits: WriteLimits) -> bool {
         if self.stalled_at <= now.into() {
@@ -101,7 +101,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Calls `is_too_slow` whenever that is due. Returns when the peer is given up, if that is before `end`.
+    /// Calls `is_too_slow` whenever that is due. Returns when to give up on the peer, if that is before `end`.
     fn given_up(
         progress: &mut WriteProgress,
         limits: WriteLimits,

@@ -24,7 +24,7 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// Returns when a message of this length may be added, or when `is_over` returns true.
+    /// Waits until a message of this length may be added, or until `is_over` returns true.
     pub(super) async fn until_room(&self, len: usize, is_over: impl Fn() -> bool) {
         let has_room = || {
             let bytes = self.bytes.load(Ordering::Acquire);

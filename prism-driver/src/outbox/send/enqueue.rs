@@ -17,13 +17,13 @@ use crate::{
 impl OutboxState {
     /// Sends a message. A large one is written at once, as far as the transport takes it.
     #[inline(always)] // A broadcast calls this for each of its messages.
-    pub(crate) fn send(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
+    pub(crate) fn enqueue(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
         match message {
-            message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
+            message if self.when_slow == WhenSlow::DropOldest => self.enqueue_droppable(message),
             Source::Payload(payload) if payload.as_message().as_bytes().len() < MIN_SHARED => {
-                self.send_copied(payload.as_message())
+                self.enqueue_copy(payload.as_message())
             }
-            Source::Payload(payload) => self.send_long(payload),
+            Source::Payload(payload) => self.enqueue_long(payload),
             Source::Prepared(message) | Source::PlainPrepared(message) => {
                 self.encode(|outbound, out| outbound.send_prepared(message, out))
             }
@@ -32,8 +32,8 @@ impl OutboxState {
 
     /// Sends a copy of a message. If it is long, others probably follow by reference, so this is the only connection of
     /// many that needs a large buffer.
-    #[inline(never)] // A copy of its code would keep `send_short` from being inlined.
-    fn send_copied(&mut self, message: Message<'_>) -> Result<(), SendError> {
+    #[inline(never)] // A copy of its code would keep `enqueue_short` from being inlined.
+    fn enqueue_copy(&mut self, message: Message<'_>) -> Result<(), SendError> {
         if message.as_bytes().len() >= MIN_SHARED {
             self.queue.get_or_insert_with(buffer_pool::take_send);
         }
@@ -42,15 +42,15 @@ impl OutboxState {
 
     /// Sends a message that is too short to be shared.
     #[inline(always)] // A call would make an echo 4 % slower.
-    pub(crate) fn send_short(&mut self, message: Message<'_>) -> Result<(), SendError> {
+    pub(crate) fn enqueue_short(&mut self, message: Message<'_>) -> Result<(), SendError> {
         if self.when_slow == WhenSlow::DropOldest {
-            return self.send_droppable(&mut Source::borrowed(message));
+            return self.enqueue_droppable(&mut Source::borrowed(message));
         }
         self.encode(|outbound, out| outbound.send(message, out))
     }
 
     /// Sends a message that has been compressed.
-    pub(crate) fn send_compressed(&mut self, message: Compressed<'_>) -> Result<(), SendError> {
+    pub(crate) fn enqueue_compressed(&mut self, message: Compressed<'_>) -> Result<(), SendError> {
         let may_drop = self.when_slow == WhenSlow::DropOldest;
         self.encode(|outbound, out| match message.takes_over() {
             // Whatever a message refers to must not be dropped.
@@ -61,7 +61,7 @@ impl OutboxState {
     }
 
     #[inline(never)]
-    fn send_droppable(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
+    fn enqueue_droppable(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
         let encoded;
         let message = match message {
             Source::Prepared(message) | Source::PlainPrepared(message) => message,
@@ -80,7 +80,7 @@ impl OutboxState {
 
     /// Sends a message that is long enough to be shared.
     #[inline(never)]
-    fn send_long(&mut self, payload: &mut Payload<'_>) -> Result<(), SendError> {
+    fn enqueue_long(&mut self, payload: &mut Payload<'_>) -> Result<(), SendError> {
         let message = payload.as_message();
         // If something waits already, the owner may be waiting for the transport, too.
         let at_once = message.as_bytes().len() >= LARGE_PAYLOAD && self.is_idle();
@@ -95,7 +95,7 @@ impl OutboxState {
         let message = payload.as_message();
         match self.share(message) {
             Some(shared) => self.encode(|outbound, out| outbound.send_prepared(&shared, out)),
-            None => self.send_copied(message),
+            None => self.enqueue_copy(message),
         }
     }
 
