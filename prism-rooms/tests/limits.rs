@@ -9,7 +9,7 @@ use prism_rooms::{
     Change, JoinError, Presence, PresenceOptions, Rooms, RoomsOptions, TrackError, Watch,
 };
 use prism_tokio::Tokio;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::common::{TestClient, soon};
 
@@ -287,6 +287,25 @@ async fn a_large_state_is_encoded_once_a_second_and_shared() {
         "all receive the same one"
     );
     assert!(matches!(&*received[0], Change::State { people, .. } if people.len() == 16));
+}
+
+/// It starts between two large states, and nothing changes after that.
+#[tokio::test(start_paused = true)]
+async fn a_watch_in_a_quiet_room_receives_a_large_state_after_a_second() {
+    let presence = presence(PresenceOptions::default());
+    let clients: [TestClient; 17] = clients().await;
+    for (number, client) in clients.iter().enumerate() {
+        presence.track(&client.connection, "tea", &number.to_string(), meta(4096)).unwrap();
+    }
+    sleep(2 * WINDOW).await;
+    let first = presence.watch_here("tea");
+    assert!(poll_once(first.recv()).await.is_some());
+    presence.untrack(clients[0].connection.id(), "tea");
+    sleep(2 * WINDOW).await;
+    let second = presence.watch_here("tea");
+    assert!(poll_once(second.recv()).await.is_none(), "the last state is younger than a second");
+    let state = timeout(Duration::from_secs(2), second.recv()).await.expect("a state").unwrap();
+    assert!(matches!(&*state, Change::State { number: 2, people, .. } if people.len() == 16));
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,6 +133,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         let mut deferred = self.deferred();
         self.rooms.with_or_default(room, |name, room| {
             room.watch_here(name, watch_id, sender, &mut deferred);
+            self.schedule_or_clear(name, room, &mut deferred);
         });
         self.signal_cluster(&mut deferred);
         let (this, name) = (self.this.clone(), Arc::from(room));
