@@ -1,12 +1,4 @@
 //! Runs every case of an Autobahn fuzzing server, as the client under test.
-//!
-//! ```text
-//! autobahn_client [ws://127.0.0.1:9001] [--deflate | --deflate-takeover] [--ca FILE]
-//! ```
-//!
-//! With `--deflate` it offers compression, and compresses every message. With `--deflate-takeover` each may refer to
-//! earlier ones. With the feature `tls`, the URL may begin with `wss://`, and `--ca` names a file with the certificate
-//! of the authority that is trusted.
 
 use std::error::Error;
 
@@ -15,9 +7,24 @@ use echo_handler::Echo;
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 #[cfg(feature = "tls")]
 use crate::prism::tls::TlsClient;
-use crate::prism::{Client, ConnectError, Deflate, Options};
+use crate::{
+    command_line::Words,
+    prism::{Client, ConnectError, Deflate, Options},
+};
 
 mod echo_handler;
+
+const HELP: &str = "\
+Runs every case of an Autobahn fuzzing server, as the client under test.
+
+Usage: autobahn_client [URL] [OPTION...]
+
+URL is that of the server, by default ws://127.0.0.1:9001.
+
+  --deflate             offer compression, and compress every message
+  --deflate-takeover    the same, and messages may refer to earlier ones
+  --ca FILE             the certificate of the authority to trust, as PEM (with the feature tls)
+";
 
 pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
@@ -52,7 +59,7 @@ impl Arguments {
             #[cfg(feature = "tls")]
             tls: None,
         };
-        let mut words = std::env::args().skip(1);
+        let mut words = Words::new(HELP);
         while let Some(word) = words.next() {
             let deflate = Deflate::default();
             let protocol = &mut arguments.options.protocol;
@@ -63,11 +70,9 @@ impl Arguments {
                 }
                 #[cfg(feature = "tls")]
                 "--ca" => {
-                    let file = words.next().ok_or("--ca needs a file")?;
-                    arguments.tls = Some(TlsClient::trusting_pem_file(file)?);
+                    arguments.tls = Some(TlsClient::trusting_pem_file(words.value()?)?);
                 }
-                flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
-                _ => arguments.server = word,
+                _ => arguments.server = words.argument()?,
             }
         }
         Ok(arguments)

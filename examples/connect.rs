@@ -1,16 +1,23 @@
 //! Connects to each URL and prints the outcome: connected, refused by the server, or failed.
-//!
-//! ```text
-//! connect [ws://127.0.0.1:8080/ws ...]
-//! ```
 
 use std::error::Error;
 
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
-use crate::prism::{CloseCode, ConnectError, connect};
+use crate::{
+    command_line::Words,
+    prism::{CloseCode, ConnectError, connect},
+};
+
+const HELP: &str = "\
+Connects to each URL and prints the outcome: connected, refused by the server, or failed.
+
+Usage: connect [URL...]
+
+URL is by default ws://127.0.0.1:8080/ws.
+";
 
 pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
-    let mut urls: Vec<_> = std::env::args().skip(1).collect();
+    let mut urls: Vec<_> = Words::new(HELP).collect();
     if urls.is_empty() {
         urls.push("ws://127.0.0.1:8080/ws".into());
     }

@@ -1,13 +1,4 @@
 //! An echo server: sends every message back, on every path.
-//!
-//! ```text
-//! echo [ADDR] [--threads N] [--max-message BYTES] [--broadcast]
-//!      [--ping-interval SECONDS] [--pong-timeout SECONDS]
-//!      [--deflate | --deflate-takeover]
-//! ```
-//!
-//! With `--broadcast` every message goes to every connection instead. With `--deflate` every message is compressed, and
-//! with `--deflate-takeover` each may refer to earlier ones.
 
 use std::{
     collections::HashMap,
@@ -21,11 +12,28 @@ use std::{
 use echo_handler::Echo;
 
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
-use crate::prism::{
-    Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Server,
+use crate::{
+    command_line::Words,
+    prism::{Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Server},
 };
 
 mod echo_handler;
+
+const HELP: &str = "\
+An echo server: sends every message back, on every path.
+
+Usage: echo [ADDR] [OPTION...]
+
+ADDR is the address to listen on, by default 127.0.0.1:8080.
+
+  --threads N                serve with N threads (default: one for each CPU)
+  --max-message BYTES        close connections on which a longer message arrives (default: 67108864)
+  --broadcast                send every message to every connection instead
+  --ping-interval SECONDS    ping after this time without any message (default: 20)
+  --pong-timeout SECONDS     how long the answer may take (default: 20)
+  --deflate                  compress every message
+  --deflate-takeover         the same, and messages may refer to earlier ones
+";
 
 pub(crate) struct Arguments {
     pub(crate) address: String,
@@ -80,13 +88,10 @@ impl Handler for Broadcast {
 
 impl Arguments {
     /// Parses the command line.
-    pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn parse() -> Result<Self, String> {
         let mut arguments = Self::default();
-        let mut words = std::env::args().skip(1);
+        let mut words = Words::new(HELP);
         while let Some(word) = words.next() {
-            let mut number = || -> Result<u64, Box<dyn Error>> {
-                Ok(words.next().ok_or_else(|| format!("{word} needs a number"))?.parse()?)
-            };
             let options = &mut arguments.options.protocol;
             let deflate = Deflate::default();
             match word.as_str() {
@@ -95,12 +100,13 @@ impl Arguments {
                     options.deflate = Some(Arc::new(deflate.with_takeover().threshold(0)));
                 }
                 "--broadcast" => arguments.broadcast = true,
-                "--threads" => arguments.threads = usize::try_from(number()?)?.max(1),
-                "--max-message" => options.max_message_size = number()?.try_into()?,
-                "--ping-interval" => options.ping_interval = Some(Duration::from_secs(number()?)),
-                "--pong-timeout" => options.pong_timeout = Duration::from_secs(number()?),
-                flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
-                _ => arguments.address = word,
+                "--threads" => arguments.threads = words.number::<usize>()?.max(1),
+                "--max-message" => options.max_message_size = words.number()?,
+                "--ping-interval" => {
+                    options.ping_interval = Some(Duration::from_secs(words.number()?));
+                }
+                "--pong-timeout" => options.pong_timeout = Duration::from_secs(words.number()?),
+                _ => arguments.address = words.address()?,
             }
         }
         Ok(arguments)

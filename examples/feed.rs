@@ -1,10 +1,6 @@
 //! A client that survives outages: it follows the prices of the example `ticker`, and subscribes again on each
 //! connection.
 //!
-//! ```text
-//! feed [ws://127.0.0.1:8080/prices [SYMBOL ...]]
-//! ```
-//!
 //! Run it, and start, stop and restart `ticker` while it runs. Ctrl-C ends it, also during an outage.
 
 use std::{
@@ -15,10 +11,21 @@ use std::{
 use futures_lite::future::{or, pending};
 
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
-use crate::prism::{
-    Backoff, Client, CloseCode, Connection, ConnectionHandler, Disconnect, Ended, Message,
-    Reconnect,
+use crate::{
+    command_line::Words,
+    prism::{
+        Backoff, Client, CloseCode, Connection, ConnectionHandler, Disconnect, Ended, Message,
+        Reconnect,
+    },
 };
+
+const HELP: &str = "\
+Follows the prices of the example ticker, also through outages.
+
+Usage: feed [URL [SYMBOL...]]
+
+URL is that of the ticker, by default ws://127.0.0.1:8080/prices, and SYMBOL a symbol to follow, by default ACME.
+";
 
 /// The state of the client, which outlives each connection.
 struct Feed {
@@ -51,9 +58,9 @@ impl ConnectionHandler for Feed {
 
 /// Follows the prices until `shutdown` completes, or until there is no point in another attempt.
 pub(crate) async fn run(shutdown: impl Future<Output = ()>) -> Result<(), Box<dyn Error>> {
-    let mut args = std::env::args().skip(1);
-    let url = args.next().unwrap_or_else(|| "ws://127.0.0.1:8080/prices".into());
-    let mut symbols: Vec<_> = args.collect();
+    let mut words = Words::new(HELP);
+    let url = words.next().unwrap_or_else(|| "ws://127.0.0.1:8080/prices".into());
+    let mut symbols: Vec<_> = words.collect();
     if symbols.is_empty() {
         symbols.push("ACME".into());
     }

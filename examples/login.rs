@@ -126,8 +126,7 @@ impl Handler for Chat {
 }
 
 /// Serves until `shutdown` completes and all connections are closed.
-pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+pub(crate) async fn serve(address: &str, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let sessions = Arc::new(Sessions::default());
     let logins = sessions.clone();
     let chat = shared(Chat { rooms: Rooms::new() })

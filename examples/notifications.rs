@@ -64,8 +64,7 @@ impl Handler for Notifier {
 }
 
 /// Serves until `shutdown` completes and all connections are closed.
-pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+pub(crate) async fn serve(address: &str, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let notifier = Arc::new(Notifier::default());
     let server = Server::bind(address).await?.websocket("/notifications/{user}", notifier.clone());
     println!("listening on ws://{}/notifications/NAME", server.local_addr()?);

@@ -1,9 +1,5 @@
 //! A server behind a proxy on the same machine: tells each client the client's address, and sends every message back.
 //!
-//! ```text
-//! proxied [ADDR] [--forwarded or --proxy-protocol] [--max-connections-per-ip NUMBER] [--ping-interval SECONDS]
-//! ```
-//!
 //! The proxy is an HTTP proxy that sets `X-Forwarded-For`. With `--forwarded` it sets `Forwarded` instead. With
 //! `--proxy-protocol` it is a proxy for TCP, which sends a header of the PROXY protocol. The configurations of proxies
 //! are in `prism-driver/docs/behind-a-proxy.md`.
@@ -11,9 +7,26 @@
 use std::{error::Error, time::Duration};
 
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
-use crate::prism::{
-    CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server, ServerOptions,
+use crate::{
+    command_line::Words,
+    prism::{
+        CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server,
+        ServerOptions,
+    },
 };
+
+const HELP: &str = "\
+A server behind a proxy on the same machine, which sets X-Forwarded-For.
+
+Usage: proxied [ADDR] [OPTION...]
+
+ADDR is the address to listen on, by default 127.0.0.1:8080.
+
+  --forwarded                    the proxy sets Forwarded instead
+  --proxy-protocol               the proxy is one for TCP, and sends a header of the PROXY protocol
+  --max-connections-per-ip N     limit the connections of a client (default: no limit)
+  --ping-interval SECONDS        ping after this time without any message (default: 20)
+";
 
 /// The proxy's addresses. No client may be able to connect from these.
 const PROXIES: [&str; 2] = ["127.0.0.1", "::1"];
@@ -41,21 +54,16 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> Result<(), Box<
     let mut address = "127.0.0.1:8080".to_owned();
     let mut options = Options::default().max_message_size(16 << 20);
     let (mut header, mut max_per_ip) = (Some(ForwardedHeader::XForwardedFor), None);
-    let mut words = std::env::args().skip(1);
+    let mut words = Words::new(HELP);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--forwarded" => header = Some(ForwardedHeader::Forwarded),
             "--proxy-protocol" => header = None,
-            "--max-connections-per-ip" => {
-                let number = words.next().ok_or("--max-connections-per-ip needs a number")?;
-                max_per_ip = Some(number.parse()?);
-            }
+            "--max-connections-per-ip" => max_per_ip = Some(words.number()?),
             "--ping-interval" => {
-                let seconds = words.next().ok_or("--ping-interval needs a number")?.parse()?;
-                options = options.ping_interval(Some(Duration::from_secs(seconds)));
+                options = options.ping_interval(Some(Duration::from_secs(words.number()?)));
             }
-            flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
-            _ => address = word,
+            _ => address = words.address()?,
         }
     }
     let options = ServerOptions::from(options).max_connections_per_ip(max_per_ip);

@@ -1,9 +1,5 @@
 //! A chat with several rooms: it shows who is there and who is typing, and has a page for the browser.
 //!
-//! ```text
-//! rooms [ADDR] [--redis URL] [--prefix NAME] [--node URL]...
-//! ```
-//!
 //! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server.
 //! Each `--node`, such as `--node http://127.0.0.1:8081`, is another one of them, to which a page connects when it has
 //! lost this one.
@@ -19,7 +15,7 @@
 //! logs in, so anyone can claim to be anyone; the example `login` shows how to authenticate people. Members are shown
 //! with `{"name": NAME, "typing": BOOL}`, and send `{"name": NAME, "text": TEXT}`.
 
-use std::{borrow::Cow, io, time::Duration};
+use std::{borrow::Cow, error::Error, time::Duration};
 
 use prism_rooms::{
     Action, Authorize, JsonRooms, Keep, PRISM_JS, Presence, PresenceOptions, Refusal, RoomsOptions,
@@ -158,7 +154,7 @@ fn is_text(text: &str) -> bool {
 pub(crate) async fn serve(
     runtime: impl Network,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
+) -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
     let options = Options::default()
         .max_message_size(MAX_REQUEST_LEN)
@@ -174,9 +170,7 @@ pub(crate) async fn serve(
         .max_people_per_room(MAX_PEOPLE);
     let cluster = arguments.cluster(&runtime, in_rooms)?;
     let presence = Presence::on_with_options(&cluster, "people", in_presence);
-    let rooms = JsonRooms::with_history(&cluster, KEEP, presence, Chat)
-        .map_err(io::Error::other)?
-        .recent_messages(RECENT);
+    let rooms = JsonRooms::with_history(&cluster, KEEP, presence, Chat)?.recent_messages(RECENT);
     let nodes = format!("export const nodes = {};", serde_json::to_string(&arguments.nodes)?);
     let server = Server::bind(arguments.address)
         .await?

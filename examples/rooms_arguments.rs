@@ -1,11 +1,30 @@
 //! The command line of the example `rooms`, and the node that it asks for.
 
-use std::io;
+use std::error::Error;
 
 use prism_rooms::{Cluster, MemoryBroker, RoomsOptions};
 use prism_rooms_redis::Redis;
 
-use crate::prism::Network;
+use crate::{command_line::Words, prism::Network};
+
+const HELP: &str = "\
+A chat with several rooms, and a page for the browser.
+
+Usage: rooms [ADDR] [OPTION...]
+
+ADDR is the address to listen on, by default 127.0.0.1:8080.
+
+  --redis URL      be one chat with other processes, over a Redis or Valkey server
+                   (default: this process is alone, and keeps messages in memory)
+  --prefix NAME    what keeps several chats on one server apart (default: prism-chat)
+  --node URL       another process of the chat, to which pages connect when they have lost
+                   this one; once for each (default: none)
+
+Two processes that are one chat, each in a terminal of its own:
+
+  rooms 127.0.0.1:8080 --redis redis://127.0.0.1/ --node http://127.0.0.1:8081
+  rooms 127.0.0.1:8081 --redis redis://127.0.0.1/ --node http://127.0.0.1:8080
+";
 
 pub(crate) struct Arguments {
     pub(crate) address: String,
@@ -18,18 +37,16 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn parse() -> io::Result<Self> {
+    pub(crate) fn parse() -> Result<Self, String> {
         let mut address = "127.0.0.1:8080".to_owned();
         let (mut redis, mut prefix, mut nodes) = (None, "prism-chat".to_owned(), Vec::new());
-        let mut words = std::env::args().skip(1);
+        let mut words = Words::new(HELP);
         while let Some(word) = words.next() {
-            let mut value =
-                || words.next().ok_or_else(|| io::Error::other(format!("no value for {word}")));
             match word.as_str() {
-                "--redis" => redis = Some(value()?),
-                "--prefix" => prefix = value()?,
-                "--node" => nodes.push(node(value()?)?),
-                _ => address = word,
+                "--redis" => redis = Some(words.value()?),
+                "--prefix" => prefix = words.value()?,
+                "--node" => nodes.push(node(words.value()?)?),
+                _ => address = words.address()?,
             }
         }
         Ok(Self { address, redis, prefix, nodes })
@@ -41,13 +58,12 @@ impl Arguments {
         &self,
         runtime: &N,
         options: RoomsOptions,
-    ) -> io::Result<Cluster> {
+    ) -> Result<Cluster, Box<dyn Error>> {
         let Some(url) = &self.redis else {
             let backplane = MemoryBroker::new().backplane();
             return Ok(Cluster::with_options(runtime.clone(), backplane, options));
         };
-        let redis = Redis::new(runtime.clone(), url).map_err(io::Error::other)?;
-        let redis = redis.prefix(self.prefix.as_str());
+        let redis = Redis::new(runtime.clone(), url)?.prefix(self.prefix.as_str());
         let cluster = Cluster::with_options(runtime.clone(), redis, options);
         let events = cluster.events();
         runtime.spawn(async move {
@@ -59,10 +75,10 @@ impl Arguments {
     }
 }
 
-fn node(address: String) -> io::Result<String> {
-    let is_address = address.starts_with("http://") || address.starts_with("https://");
-    let why = || {
-        io::Error::other(format!("expected a node such as http://127.0.0.1:8081, got {address}"))
-    };
-    if is_address { Ok(address) } else { Err(why()) }
+fn node(url: String) -> Result<String, String> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        Ok(url)
+    } else {
+        Err(format!("--node {url}: expected a URL such as http://127.0.0.1:8081"))
+    }
 }

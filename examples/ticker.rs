@@ -114,8 +114,7 @@ impl ConnectionHandler for Subscriber {
 }
 
 /// Serves until `shutdown` completes and all connections are closed.
-pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+pub(crate) async fn serve(address: &str, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let market = Arc::new(Market::new());
     let subscribers = market.clone();
     let server = Server::bind(address)

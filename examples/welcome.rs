@@ -27,8 +27,7 @@ impl Handler for Welcome {
 }
 
 /// Serves until `shutdown` completes and all connections are closed.
-pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+pub(crate) async fn serve(address: &str, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let server = Server::bind(address).await?.websocket("/ws", Welcome);
     println!("listening on ws://{}/ws", server.local_addr()?);
     server.serve_until(shutdown).await;

@@ -1,19 +1,33 @@
 //! An echo server over TLS, for `wss://` URLs: sends every message back, on every path.
 //!
-//! ```text
-//! wss_echo [ADDR] [--cert FILE --key FILE] [--threads N] [--max-message BYTES]
-//! ```
-//!
-//! Without files it makes a certificate for `localhost`, and prints it: clients have to be told to trust it.
+//! Without `--cert` and `--key`, it makes a certificate for `localhost`, and prints it: clients have to be told to
+//! trust it.
 
 use std::{error::Error, num::NonZero, sync::Arc, thread};
 
 use echo_handler::Echo;
 
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
-use crate::prism::{Options, Server, tls::TlsServer};
+use crate::{
+    command_line::Words,
+    prism::{Options, Server, tls::TlsServer},
+};
 
 mod echo_handler;
+
+const HELP: &str = "\
+An echo server over TLS, for wss:// URLs: sends every message back, on every path.
+
+Usage: wss_echo [ADDR] [OPTION...]
+
+ADDR is the address to listen on, by default 127.0.0.1:8443.
+
+  --cert FILE            the certificate, and those that lead to its authority, as PEM
+                         (default: one for localhost, which is made and printed)
+  --key FILE             the key of the certificate, as PEM
+  --threads N            serve with N threads (default: one for each CPU)
+  --max-message BYTES    close connections on which a longer message arrives (default: 67108864)
+";
 
 pub(crate) struct Arguments {
     pub(crate) address: String,
@@ -33,7 +47,7 @@ pub(crate) async fn serve(
     let tls = match (&arguments.certificates, &arguments.key) {
         (Some(certificates), Some(key)) => TlsServer::from_pem_files(certificates, key)?,
         (None, None) => self_signed()?,
-        _ => return Err("--cert and --key belong together".into()),
+        _ => return Err("--cert and --key belong together; expected both or neither".into()),
     };
     println!("listening on wss://{}", server.local_addr()?);
     let echo = Arc::new(Echo);
@@ -52,20 +66,18 @@ fn self_signed() -> Result<TlsServer, Box<dyn Error>> {
 
 impl Arguments {
     /// Parses the command line.
-    pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn parse() -> Result<Self, String> {
         let mut arguments = Self::default();
-        let mut words = std::env::args().skip(1);
+        let mut words = Words::new(HELP);
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
-                "--cert" => arguments.certificates = Some(value()?),
-                "--key" => arguments.key = Some(value()?),
-                "--threads" => arguments.threads = value()?.parse::<usize>()?.max(1),
+                "--cert" => arguments.certificates = Some(words.value()?),
+                "--key" => arguments.key = Some(words.value()?),
+                "--threads" => arguments.threads = words.number::<usize>()?.max(1),
                 "--max-message" => {
-                    arguments.options.protocol.max_message_size = value()?.parse()?;
+                    arguments.options.protocol.max_message_size = words.number()?;
                 }
-                flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
-                _ => arguments.address = word,
+                _ => arguments.address = words.address()?,
             }
         }
         Ok(arguments)

@@ -1,12 +1,18 @@
 //! [The ticker example](../../examples/ticker.rs) on async-std.
 
+use command_line::Failure;
 use prism_async_std as prism;
 
+#[path = "../../examples/command_line.rs"]
+mod command_line;
 #[path = "../../examples/signals_async_io.rs"]
 mod signals;
 #[path = "../../examples/ticker.rs"]
 mod ticker;
 
-fn main() -> std::io::Result<()> {
-    async_std::task::block_on(ticker::serve(signals::shutdown_signal()?))
+fn main() -> Result<(), Failure> {
+    Ok(async_std::task::block_on(ticker::serve(
+        &command_line::address()?,
+        signals::shutdown_signal()?,
+    ))?)
 }

@@ -36,6 +36,8 @@ use tokio::{
     time::timeout,
 };
 
+#[path = "../../examples/command_line.rs"]
+mod command_line;
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
 
@@ -99,9 +101,10 @@ impl ConnectionHandler for Device {
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
-    serve(&address, HTTP_TIMEOUT).await
+async fn main() -> Result<(), command_line::Failure> {
+    let address = command_line::address()?;
+    serve(&address, HTTP_TIMEOUT).await.map_err(|error| format!("{address}: {error}"))?;
+    Ok(())
 }
 
 /// Serves until a signal requests a shutdown and all connections are closed, or the grace period is over.

@@ -1,12 +1,15 @@
 //! [The chat example](../../examples/chat.rs) on smol. Run it, and open the page.
 
+use command_line::Failure;
 use prism_smol as prism;
 
 #[path = "../../examples/chat.rs"]
 mod chat;
+#[path = "../../examples/command_line.rs"]
+mod command_line;
 #[path = "../../examples/signals_async_io.rs"]
 mod signals;
 
-fn main() -> std::io::Result<()> {
-    smol::block_on(chat::serve(signals::shutdown_signal()?))
+fn main() -> Result<(), Failure> {
+    Ok(smol::block_on(chat::serve(&command_line::address()?, signals::shutdown_signal()?))?)
 }

@@ -1,10 +1,13 @@
 //! [The connect example](../../examples/connect.rs) on smol.
 
+use command_line::Failure;
 use prism_smol as prism;
 
+#[path = "../../examples/command_line.rs"]
+mod command_line;
 #[path = "../../examples/connect.rs"]
 mod connect;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    smol::block_on(connect::run())
+fn main() -> Result<(), Failure> {
+    Ok(smol::block_on(connect::run())?)
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use command_line::Failure;
 use prism_smol as prism;
 
+#[path = "../../examples/command_line.rs"]
+mod command_line;
 #[path = "../../examples/rpc.rs"]
 mod rpc;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    smol::block_on(rpc::run())
+fn main() -> Result<(), Failure> {
+    Ok(smol::block_on(rpc::run())?)
 }
 
 fn spawn(future: impl Future<Output = ()> + Send + 'static) {

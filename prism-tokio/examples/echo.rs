@@ -1,15 +1,16 @@
 //! [The echo server](../../examples/echo.rs) on tokio.
 
-use std::error::Error;
-
+use command_line::Failure;
 use prism_tokio as prism;
 
+#[path = "../../examples/command_line.rs"]
+mod command_line;
 #[path = "../../examples/echo.rs"]
 mod echo;
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let arguments = echo::Arguments::parse()?;
     let mut runtime = match arguments.threads {
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -17,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     runtime.worker_threads(arguments.threads).enable_all().build()?.block_on(async {
         let server = prism::Server::bind(&arguments.address).await?;
-        echo::serve(server, arguments, signals::shutdown_signal()?).await
+        echo::serve(server, arguments, signals::shutdown_signal()?).await?;
+        Ok(())
     })
 }

@@ -1,13 +1,16 @@
 //! [The ticker example](../../examples/ticker.rs) on tokio.
 
+use command_line::Failure;
 use prism_tokio as prism;
 
+#[path = "../../examples/command_line.rs"]
+mod command_line;
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
 #[path = "../../examples/ticker.rs"]
 mod ticker;
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    ticker::serve(signals::shutdown_signal()?).await
+async fn main() -> Result<(), Failure> {
+    Ok(ticker::serve(&command_line::address()?, signals::shutdown_signal()?).await?)
 }
