@@ -71,6 +71,10 @@ const BAD_ROOM: &str =
 /// Why a text is refused.
 const BAD_TEXT: &str = "a text has 1 to 4,000 characters, and no control characters";
 
+/// Why metadata and messages are refused.
+const BAD_STATUS: &str = r#"the metadata is not {"name": NAME, "typing": true or false}"#;
+const BAD_DATA: &str = r#"the data is not {"name": NAME, "text": TEXT}"#;
+
 /// What this chat allows.
 struct Chat;
 
@@ -100,9 +104,12 @@ impl Authorize for Chat {
     ) -> Result<(), Refusal> {
         match action {
             Action::Join => expect(is_room(room), BAD_ROOM),
-            Action::Track { meta } => expect(is_name(&parse::<Status>(meta)?.name), BAD_NAME),
+            Action::Track { meta } => {
+                let Status { name, .. } = parse(meta, BAD_STATUS)?;
+                expect(is_name(&name), BAD_NAME)
+            }
             Action::Send { data } => {
-                let Said { name, text } = parse(data)?;
+                let Said { name, text } = parse(data, BAD_DATA)?;
                 expect(is_name(&name), BAD_NAME)?;
                 expect(is_text(&text), BAD_TEXT)
             }
@@ -120,8 +127,8 @@ fn expect(is_good: bool, otherwise: &str) -> Result<(), Refusal> {
     if is_good { Ok(()) } else { Err(otherwise.into()) }
 }
 
-fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Refusal> {
-    serde_json::from_str(json).map_err(|error| error.to_string().into())
+fn parse<T: DeserializeOwned>(json: &str, otherwise: &str) -> Result<T, Refusal> {
+    serde_json::from_str(json).map_err(|_| otherwise.into())
 }
 
 fn is_key(key: &str) -> bool {

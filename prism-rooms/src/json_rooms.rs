@@ -20,6 +20,7 @@ mod departures;
 mod execute;
 mod join;
 mod kept_rooms;
+mod malformed;
 mod pending_requests;
 mod rejection;
 mod request;

@@ -6,7 +6,12 @@ use prism_driver::Message;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{answer::Code, rejection::Rejection, strict};
+use super::{
+    answer::Code,
+    malformed::{TYPES, explain, is_object},
+    rejection::Rejection,
+    strict,
+};
 
 /// A request of a client. It borrows from the message.
 #[derive(Debug)]
@@ -78,19 +83,25 @@ impl<'a> Request<'a> {
         let Some(text) = message.as_text() else {
             return Err((None, malformed("expected a text message, got a binary one")));
         };
-        let fields: Fields<'a> = serde_json::from_str(text).map_err(|error| {
+        // The parser would also accept an array, as the values of the fields.
+        let fields = is_object(text).then(|| serde_json::from_str::<Fields<'a>>(text));
+        let Some(Ok(fields)) = fields else {
             let id = serde_json::from_str(text).ok().and_then(|OnlyId { id }| id);
-            (id, malformed(format!("expected a request as JSON: {error}")))
-        })?;
+            return Err((id, malformed(explain(text))));
+        };
         let id = fields.id;
         Self::from_fields(fields).map_err(|rejection| (id, rejection))
     }
 
     fn from_fields(fields: Fields<'a>) -> Result<Self, Rejection> {
         let Fields { kind, id, room, data, meta, watch, after, recent, echo } = fields;
-        for json in [data, meta].into_iter().flatten() {
-            strict::check(json).map_err(|error| malformed(format!("invalid JSON: {error}")))?;
+        for (name, json) in [("data", data), ("meta", meta)] {
+            let problem = json.and_then(|json| strict::check(json).err());
+            if let Some(problem) = problem {
+                return Err(malformed(format!("the field `{name}` {problem}")));
+            }
         }
+        let missing = |field| missing(&kind, field);
         let verb = match &*kind {
             "join" => Verb::Join(Wanted {
                 meta,
@@ -108,7 +119,10 @@ impl<'a> Request<'a> {
             "watch" => Verb::Watch,
             "unwatch" => Verb::Unwatch,
             "ping" => Verb::Ping,
-            _ => return Err(Rejection::new(Code::Unknown, "unknown type of request")),
+            _ => {
+                let message = format!("unknown type of request; expected {TYPES}");
+                return Err(Rejection::new(Code::Unknown, message));
+            }
         };
         let room = match (room, &verb) {
             (Some(Name(room)), _) => room,
@@ -128,8 +142,8 @@ fn malformed(message: impl Into<String>) -> Rejection {
     Rejection::new(Code::Malformed, message)
 }
 
-fn missing(field: &str) -> Rejection {
-    malformed(format!("the field `{field}` is missing"))
+fn missing(kind: &str, field: &str) -> Rejection {
+    malformed(format!("the field `{field}` is missing; expected one in a `{kind}`"))
 }
 
 /// Otherwise, `null` would be `None`.
@@ -185,6 +199,22 @@ mod tests {
         else {
             panic!("{request:?}");
         };
+    }
+
+    #[test]
+    fn each_refusal_is_in_the_terms_of_the_protocol() {
+        let mut rng = Rng::with_seed(8);
+        for _ in 0..100_000 {
+            let text = damage(REQUESTS[rng.usize(..REQUESTS.len())], &mut rng);
+            let Err((_, rejection)) = Request::parse(Message::Text(&text)) else { continue };
+            let answer = rejection.encode(None, None);
+            assert!(answer.contains("; expected "), "{text}: {answer}");
+            if answer.contains("`type` is missing") {
+                let request = serde_json::from_str::<Value>(&text);
+                let has_none = request.ok().is_none_or(|request| request["type"].is_null());
+                assert!(has_none, "{text}: {answer}");
+            }
+        }
     }
 
     #[test]

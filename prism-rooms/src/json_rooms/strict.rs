@@ -10,10 +10,17 @@ use serde_json::value::RawValue;
 const MAX_DEPTH: u8 = 64;
 
 /// Checks JSON that is to be forwarded. `RawValue` alone accepts nesting, numbers and escapes on which other parsers
-/// fail, so one client could make all others fail.
-pub(super) fn check(json: &RawValue) -> Result<(), serde_json::Error> {
+/// fail, so one client could make all others fail. The error says what is wrong, as the predicate of a sentence.
+pub(super) fn check(json: &RawValue) -> Result<(), String> {
     let mut parser = serde_json::Deserializer::from_str(json.get());
-    Strict { depth: MAX_DEPTH }.deserialize(&mut parser)
+    Strict { depth: MAX_DEPTH }.deserialize(&mut parser).map_err(|error| {
+        if error.is_data() {
+            format!("is nested too deep; expected at most {MAX_DEPTH} levels")
+        } else {
+            let expected = "expected whole characters, and numbers that a double can hold";
+            format!("has half of a surrogate pair, or too large a number; {expected}")
+        }
+    })
 }
 
 /// Accepts any value, and keeps nothing of it.
@@ -26,8 +33,7 @@ struct Strict {
 impl Strict {
     fn inner<E: Error>(self) -> Result<Self, E> {
         let depth = self.depth.checked_sub(1);
-        let depth = depth
-            .ok_or_else(|| E::custom(format!("expected at most {MAX_DEPTH} levels of nesting")))?;
+        let depth = depth.ok_or_else(|| E::custom("it is nested too deep"))?;
         Ok(Self { depth })
     }
 }
