@@ -1,11 +1,12 @@
 //! A chat with several rooms: it shows who is there and who is typing, and has a page for the browser.
 //!
-//! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server.
-//! Each `--node`, such as `--node http://127.0.0.1:8081`, is another one of them, to which a page connects when it has
-//! lost this one.
+//! With `--redis`, such as `--redis redis://127.0.0.1/`, several processes are one chat, over a Redis or Valkey server,
+//! and with `--nats` over NATS. Each `--node`, such as `--node http://127.0.0.1:8081`, is another one of them, to which
+//! a page connects when it has lost this one.
 //!
-//! The last messages of each room are kept: in Redis, or without it in memory. So a page that is new to a room shows
-//! what was said last, and one that was offline, or that is loaded again, shows what it has missed.
+//! The last messages of each room are kept: in Redis, or in memory if this process is alone. So a page that is new to a
+//! room shows what was said last, and one that was offline, or that is loaded again, shows what it has missed. NATS
+//! keeps no messages.
 //!
 //! The server is a [`JsonRooms`], and the page uses its client, `prism.js`. What is left to do is to say what this
 //! chat allows: which names, texts and rooms. The guide "Rooms in the browser" (`prism-rooms/docs/browser.md`)
@@ -177,7 +178,14 @@ pub(crate) async fn serve(
         .max_people_per_room(MAX_PEOPLE);
     let cluster = arguments.cluster(&runtime, in_rooms)?;
     let presence = Presence::on_with_options(&cluster, "people", in_presence);
-    let rooms = JsonRooms::with_history(&cluster, KEEP, presence, Chat)?.recent_messages(RECENT);
+    let rooms = if arguments.keeps_messages() {
+        JsonRooms::with_history(&cluster, KEEP, presence, Chat)?.recent_messages(RECENT)
+    } else {
+        println!(
+            "NATS keeps no messages: pages do not get what they miss, as they do with --redis"
+        );
+        JsonRooms::new(cluster.rooms(), presence, Chat)
+    };
     let nodes = format!("export const nodes = {};", serde_json::to_string(&arguments.nodes)?);
     let server = Server::bind(arguments.address)
         .await?
