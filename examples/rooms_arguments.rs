@@ -98,7 +98,7 @@ impl Arguments {
         let events = cluster.events();
         runtime.spawn(async move {
             while let Some(event) = events.recv().await {
-                println!("{event:?}");
+                println!("{event}");
             }
         });
         Ok(cluster)

@@ -1,11 +1,13 @@
 //! [`ClusterEvent`], [`ClusterCounts`], [`MemberCount`]: what happens in a cluster.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::node_id::NodeId;
 
 /// Something that has happened in a cluster, as this node sees it. Returned by
 /// [`ClusterEvents::recv`](crate::ClusterEvents::recv).
+///
+/// It prints as a sentence, for a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterEvent {
@@ -114,4 +116,51 @@ pub struct ClusterCounts {
     pub refused: u64,
     /// How often a person on another node was not shown, because its metadata is not what this node expects.
     pub unreadable: u64,
+}
+
+impl fmt::Display for ClusterEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected => f.write_str("the backplane works"),
+            Self::Disconnected { reason } => {
+                write!(f, "the backplane does not work any more: {reason}")
+            }
+            Self::ConnectFailed { reason } => write!(f, "cannot reach the backplane: {reason}"),
+            Self::PublishRefused { reason } => {
+                write!(f, "the backplane refuses a message: {reason}")
+            }
+            Self::NodeJoined { node } => write!(f, "node {node} is there"),
+            Self::NodeLeft { node } => write!(f, "node {node} is gone"),
+            Self::Gap { node, room: Some(room), missed } => {
+                write!(f, "messages of node {node} to the room {room:?} are missing: {missed}")
+            }
+            Self::Gap { node, room: None, missed } => {
+                write!(f, "messages of node {node} to everyone are missing: {missed}")
+            }
+            Self::AppendRefused { room, reason } => {
+                write!(f, "the backplane keeps no message to the room {room:?}: {reason}")
+            }
+            Self::ReadRefused { room, reason } => {
+                write!(
+                    f,
+                    "the backplane does not return the messages of the room {room:?}: {reason}"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClusterEvent, NodeId};
+
+    #[test]
+    fn an_event_prints_as_a_sentence() {
+        let node = NodeId::new(0xab).expect("not zero");
+        let missing = ClusterEvent::Gap { node, room: Some("tea".into()), missed: 3 };
+        let expected = "messages of node 00000000000000ab to the room \"tea\" are missing: 3";
+        assert_eq!(missing.to_string(), expected);
+        let failed = ClusterEvent::ConnectFailed { reason: "no route".into() };
+        assert_eq!(failed.to_string(), "cannot reach the backplane: no route");
+    }
 }
