@@ -115,7 +115,7 @@ impl Connection {
     /// returns, unless it awaits [`flush`](Self::flush) before it blocks.
     ///
     /// With a [policy](crate::WhenSlow) other than `Wait`, this never waits, and the peer may miss the message even
-    /// though this returns `Ok`.
+    /// though this returns `Ok`. [`when_slow`](Self::when_slow) shows how to find out.
     ///
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
@@ -209,6 +209,29 @@ impl Connection {
     /// its [rate](crate::Options::message_rate) is handled first.
     pub fn wake(&self) {
         self.outbox().wake_handler();
+    }
+
+    /// Returns the [policy](crate::WhenSlow) of this connection. A sender that has to know whether its own message was
+    /// dropped can choose by it how to send:
+    ///
+    /// ```no_run
+    /// # use prism_driver::{CloseCode, Connection, TrySendError, WhenSlow};
+    /// /// Sends an answer, for which the client would otherwise wait in vain.
+    /// async fn answer(connection: &Connection, answer: &str) {
+    ///     match connection.when_slow() {
+    ///         WhenSlow::Wait => _ = connection.send(answer).await, // fails only if the connection is closing
+    ///         _ if connection.try_send(answer) == Err(TrySendError::Full) => {
+    ///             connection.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+    ///         }
+    ///         _ => {}
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// [`missed`](Self::missed) does not tell this: it counts what others send, too.
+    #[must_use]
+    pub fn when_slow(&self) -> WhenSlow {
+        self.outbox().when_slow()
     }
 
     /// Sets the [policy](crate::WhenSlow) for the messages that are sent from now on. Until this is called, the policy

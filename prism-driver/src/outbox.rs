@@ -90,6 +90,11 @@ impl Outbox {
         self.lock().outbound.latency()
     }
 
+    /// Returns the policy for messages that find no room.
+    pub(crate) fn when_slow(&self) -> WhenSlow {
+        self.lock().when_slow
+    }
+
     /// Sets the policy for messages that find no room.
     pub(crate) fn set_when_slow(&self, when_slow: WhenSlow) {
         self.lock().when_slow = when_slow;

@@ -8,7 +8,9 @@ use super::support::{
     peer::{BINARY, Peer, close_payload},
     server::{TestServer, serve},
 };
-use crate::prism::{CloseCode, Connection, Disconnect, Handler, Message, SendError, WhenSlow};
+use crate::prism::{
+    CloseCode, Connection, Disconnect, Handler, Message, Options, SendError, WhenSlow,
+};
 
 const MARK: usize = 64 << 10;
 
@@ -66,6 +68,18 @@ fn drop_oldest_delivers_the_last_messages() {
     let sent = send_until_missed(&connection, 10);
     let got = read_until(&mut peer, sent - 1);
     assert_eq!(got + connection.missed() as u32, sent);
+}
+
+#[test]
+fn the_policy_is_that_of_the_options_until_another_is_set() {
+    let (recorder, events) = recorder();
+    let options = Options::default().when_slow(WhenSlow::DropNewest);
+    let server = serve(|server| server.options(options).websocket("/", recorder));
+    let _peer = server.open("/");
+    let connection = events.connected();
+    assert_eq!(connection.when_slow(), WhenSlow::DropNewest);
+    connection.clone().set_when_slow(WhenSlow::Close);
+    assert_eq!(connection.when_slow(), WhenSlow::Close);
 }
 
 #[test]
