@@ -16,6 +16,7 @@ mod json_rooms_history;
 mod json_rooms_history_faults;
 mod json_rooms_recent;
 mod json_rooms_refusals;
+mod json_rooms_slow;
 mod limits;
 mod presence;
 mod presence_behind;

@@ -1,9 +1,6 @@
 //! [`Answer`]: what clients are sent, besides presence.
 
-use std::pin::pin;
-
-use futures_lite::future::poll_once;
-use prism_driver::{CloseCode, Connection, TrySendError};
+use prism_driver::{CloseCode, Connection, TrySendError, WhenSlow};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -103,12 +100,9 @@ impl Answer<'_> {
 /// Sends an answer. If the connection's policy is to wait for room, this does; if the policy drops the answer, this
 /// closes the connection: its client would wait for the answer in vain.
 pub(super) async fn send(connection: &Connection, answer: String) {
-    let missed = connection.missed();
-    let mut sending = pin!(connection.send(answer));
-    match poll_once(sending.as_mut()).await {
-        None => drop(sending.await), // only with the policy that waits
-        Some(Ok(())) if connection.missed() > missed => close_slow(connection),
-        Some(_) => {} // an error means that the connection is closing
+    match connection.when_slow() {
+        WhenSlow::Wait => drop(connection.send(answer).await), // fails only if the connection is closing
+        _ => send_or_close(connection, answer),
     }
 }
 
