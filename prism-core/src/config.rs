@@ -52,6 +52,11 @@ pub struct Config {
     /// How long the peer may stay silent after a ping before it is considered dead. Any byte
     /// received counts as an answer. Default: 20 s, so that a phone that loses its signal for a
     /// moment, as in a railway tunnel, keeps its connection.
+    ///
+    /// While more than [`pong_mark`](field@Self::pong_mark) bytes are unsent, no ping is sent. The peer
+    /// is then considered dead if, for as long, nothing is received and the number of unsent bytes does
+    /// not fall. If you use `prism-core` directly and fill the output up as fast as a peer reads it, call
+    /// [`WebSocket::note_alive`](crate::WebSocket::note_alive).
     pub pong_timeout: Duration,
     /// While more than this many bytes of output are unsent, and more than a kilobyte of them are
     /// pongs, further pongs are held back, and only the newest is kept (RFC 6455 §5.5.3 allows

@@ -36,7 +36,8 @@ pub enum ProtocolError {
     /// A text message was not UTF-8 (§8.1).
     InvalidUtf8,
     /// Nothing was received from the peer within
-    /// [`Config::pong_timeout`](crate::Config::pong_timeout) of a keepalive ping.
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout) of a keepalive ping. If no ping was sent,
+    /// because much was unsent, the peer did not take any of that either.
     KeepaliveTimeout,
     /// A length had its top bit set (§5.2).
     LengthOverflow,

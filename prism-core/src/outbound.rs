@@ -252,7 +252,8 @@ impl Outbound {
     /// Advances this half to the time `now`, which is counted as in
     /// [`WebSocket::handle_timeout`](crate::WebSocket::handle_timeout). Pings the peer if that is
     /// due, or gives up on it. `heard` is the result of
-    /// [`Inbound::take_heard`](crate::Inbound::take_heard).
+    /// [`Inbound::take_heard`](crate::Inbound::take_heard), or `true` if the peer has shown in another
+    /// way that it is alive ([`WebSocket::note_alive`](crate::WebSocket::note_alive)).
     ///
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
@@ -267,12 +268,12 @@ impl Outbound {
         self.poll_pong(out);
         let unsent = out.unsent_bytes();
         match &mut self.phase {
-            Phase::Open(keepalive) => match keepalive.tick(now, heard, self.ping_timing) {
+            Phase::Open(keepalive) => match keepalive.tick(now, heard, unsent, self.ping_timing) {
                 Tick::Nothing => Ok(()),
                 Tick::Ping => {
-                    // With so much unsent that the peer cannot be reading, a ping would add
-                    // nothing; its silence shows all the same.
-                    if !self.pongs.is_over_mark(unsent) {
+                    if self.pongs.is_over_mark(unsent) {
+                        keepalive.ping_skipped(unsent);
+                    } else {
                         self.ping_number = self.ping_number.wrapping_add(1);
                         self.writer.write(OpCode::Ping, &self.ping_number.to_be_bytes(), out);
                         keepalive.ping_written(self.ping_number);

@@ -112,10 +112,9 @@ impl WebSocket {
     /// [`hold_after`](RecvBuffer::hold_after) makes this method pause. Answers to pings and to a
     /// close frame are appended to `out`.
     ///
-    /// A message that the peer sent as one frame is borrowed directly from `input`: nothing is
-    /// copied or allocated. A compressed message is decompressed into `input`. The event is valid until
-    /// `input` is used again. After the peer's close frame, all further input is discarded, and the
-    /// result is `None`.
+    /// A message that the peer sent as one frame is borrowed directly from `input`: nothing is copied or allocated. A
+    /// compressed message is decompressed into `input`. The event is valid until `input` is used again. After the
+    /// peer's close frame, all further input is discarded, and the result is `None`.
     ///
     /// # Errors
     /// If the peer broke the protocol. The close frame that reports it is in `out`, and every later
@@ -223,10 +222,9 @@ impl WebSocket {
     /// Starts the close handshake: appends a close frame, after which nothing more is sent. The
     /// peer's messages keep arriving until its own close frame.
     ///
-    /// Returns `true` if this call started it, and `false` if the connection was already closing or
-    /// closed. A reason of more than 123 bytes is cut at a character boundary. With
-    /// [`CloseCode::NO_STATUS`] no reason is sent, because it would have to follow a code (RFC 6455
-    /// §5.5.1).
+    /// Returns `true` if this call started it, and `false` if the connection was already closing or closed. A reason of
+    /// more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no reason is sent, because it
+    /// would have to follow a code (RFC 6455 §5.5.1).
     ///
     /// ```
     /// use prism_core::{CloseCode, Config, WebSocket};
@@ -243,10 +241,9 @@ impl WebSocket {
     /// Tells the connection that a write has failed, and that the transport takes no more bytes.
     /// Nothing more can be sent, and what is in the output is lost.
     ///
-    /// An error in one direction does not end the other. The peer may have sent messages and a
-    /// close frame before the failure, and that close frame decides how the connection ended (RFC
-    /// 6455 §7.1.5). Keep reading while [`wants_read`](Self::wants_read) returns `true`, which it
-    /// does until the close timeout at the latest.
+    /// An error in one direction does not end the other. The peer may have sent messages and a close frame before the
+    /// failure, and that close frame decides how the connection ended (RFC 6455 §7.1.5). Keep reading while
+    /// [`wants_read`](Self::wants_read) returns `true`, which it does until the close timeout at the latest.
     pub fn handle_write_error(&mut self) {
         self.outbound.handle_write_error();
     }
@@ -262,9 +259,8 @@ impl WebSocket {
         self.outbound.poll_timeout()
     }
 
-    /// Advances the connection to the time `now`, which is counted from a fixed moment of the
-    /// caller's choice, such as the start of the program. It must not decrease, and must be less
-    /// than 584 years (2^64 ns).
+    /// Advances the connection to the time `now`, which is counted from a fixed moment of the caller's choice, such as
+    /// the start of the program. It must not decrease, and must be less than 584 years (2^64 ns).
     ///
     /// The call may come early or late, and does only what is due: it appends a ping to `out`, or
     /// gives up on a dead peer or an unfinished close.
@@ -287,15 +283,21 @@ impl WebSocket {
         handled
     }
 
-    /// Tells the connection of a pong, to measure how long the peer takes to answer. `payload` is
-    /// that of the [`Event::Pong`], and `now` is counted as in
-    /// [`handle_timeout`](Self::handle_timeout). This call is optional.
+    /// Counts as a received byte does for the next [`handle_timeout`](Self::handle_timeout). Call it if you know
+    /// otherwise that the peer is alive: say, the transport accepts bytes after it has refused some. This is optional.
+    /// It helps a peer that only reads, over a slow link, while you fill the output up as fast as the peer takes it.
+    pub const fn note_alive(&mut self) {
+        self.inbound.note_alive();
+    }
+
+    /// Tells the connection of a pong, to measure how long the peer takes to answer. `payload` is that of the
+    /// [`Event::Pong`], and `now` is counted as in [`handle_timeout`](Self::handle_timeout). This call is optional.
     ///
-    /// Returns `true` if this is the first pong to the most recent ping of the keepalive. Its round
-    /// trip is then part of the [`latency`](Self::latency). Returns `false`, and changes nothing,
-    /// for any other pong: one to an earlier ping or to a ping of the application, a duplicate, an
-    /// unsolicited one, and any pong once the connection is no longer open. A ping that was not
-    /// sent, because more than [`Config::pong_mark`] bytes were unsent, has no round trip.
+    /// Returns `true` if this is the first pong to the most recent ping of the keepalive. Its round trip is then part
+    /// of the [`latency`](Self::latency). Returns `false`, and changes nothing, for any other pong: one to an earlier
+    /// ping or to a ping of the application, a duplicate, an unsolicited one, and any pong once the connection is no
+    /// longer open. A ping that was not sent, because more than [`Config::pong_mark`] bytes were unsent, has no round
+    /// trip.
     ///
     /// The application's own pings may have any payload. Those of the keepalive contain a number in
     /// four bytes, and skip numbers that the application has used.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use bytes::Buf;
 use prism_core::{ProtocolError, Role, State};
 
 use crate::common::{
@@ -215,6 +216,31 @@ fn with_much_unsent_silence_counts_without_a_ping() {
     server.at(s(20)).unwrap();
     assert_eq!(server.out.len(), unsent);
     assert_eq!(server.at(s(30)), Err(ProtocolError::KeepaliveTimeout));
+}
+
+#[test]
+fn a_peer_that_takes_much_slowly_is_alive() {
+    let mut server = started(Role::Server, s(0));
+    server.send(&vec![0; 10_000_000]).unwrap();
+    for at in 1..=45 {
+        server.out.advance(200_000);
+        server.at(s(at)).unwrap();
+    }
+    let unsent = server.out.len();
+    server.at(s(60)).unwrap();
+    assert_eq!(server.out.len(), unsent, "a ping would only wait behind all that");
+    assert_eq!(server.at(s(70)), Err(ProtocolError::KeepaliveTimeout), "it has stopped");
+}
+
+#[test]
+fn a_peer_that_is_alive_for_all_the_caller_knows_is_not_given_up() {
+    let mut server = started(Role::Server, s(0));
+    server.send(&vec![0; 100_000]).unwrap();
+    for at in (20..=60).step_by(10) {
+        server.ws.note_alive(); // the output was taken and filled up again
+        server.at(s(at)).unwrap();
+    }
+    assert_eq!(server.at(s(70)), Err(ProtocolError::KeepaliveTimeout));
 }
 
 #[test]
