@@ -5,7 +5,8 @@ use crate::{close_code::CloseCode, error::ProtocolError};
 /// The longest reason: what a control frame's 125 bytes leave after the code (RFC 6455 §5.5).
 const MAX_REASON: usize = 123;
 
-/// The contents of a close frame: a code and a human-readable reason.
+/// The contents of a close frame: a code and a human-readable reason. What is too long to be sent is cut as by
+/// [`new`](Self::new).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseFrame<'a> {
     /// The code; [`CloseCode::NO_STATUS`] if the frame was empty.

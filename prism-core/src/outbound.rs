@@ -8,7 +8,6 @@ use core::time::Duration;
 
 use crate::{
     close_code::CloseCode,
-    close_frame::CloseFrame,
     close_timer::CloseTimer,
     config::Config,
     deadline::Span,
@@ -181,21 +180,24 @@ impl Outbound {
     pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         let is_open = self.is_open();
         if is_open {
-            self.writer.write_close(CloseFrame::new(code, reason), out);
+            self.writer.write_close(code, reason, out);
             self.phase = Phase::CloseSent(CloseTimer::new());
         }
         is_open
     }
 
     /// Answers an event: a ping with a pong, and a close frame with an echo, unless a close frame
-    /// has been sent already. Does nothing for other events.
+    /// has been sent already. Does nothing for other events, nor for a ping that no peer can have sent,
+    /// with a payload of more than 125 bytes.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut impl Output) {
         match *event {
-            Event::Ping(payload) if self.is_open() => self.write_pong(payload, out),
+            Event::Ping(payload) if self.is_open() && payload.len() <= MAX_CONTROL => {
+                self.write_pong(payload, out);
+            }
             Event::Close(frame) => {
                 if self.is_open() {
                     // §5.5.1: the answer to a close frame echoes it.
-                    self.writer.write_close(frame, out);
+                    self.writer.write_close(frame.code, frame.reason, out);
                 }
                 self.phase.finish();
             }
@@ -217,7 +219,7 @@ impl Outbound {
     /// peer's answer. A reason of more than 123 bytes is cut at a character boundary.
     pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.is_open() {
-            self.writer.write_close(CloseFrame::new(code, reason), out);
+            self.writer.write_close(code, reason, out);
         }
         self.phase.finish();
     }

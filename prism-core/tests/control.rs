@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Buf;
-use prism_core::{CloseCode, ProtocolError, Role, SendError};
+use bytes::{Buf, BytesMut};
+use prism_core::{CloseCode, CloseFrame, Config, Event, Outbound, ProtocolError, Role, SendError};
 
 use crate::common::{
     frame::{Claim, Frame, PING, PONG},
@@ -208,4 +208,14 @@ fn a_held_pong_is_never_sent_after_a_close_frame() {
         let wrong = Frame::new(3, "").from(machine.peer()).encoded();
         assert_fails(&mut machine, &wrong, ProtocolError::ReservedOpcode(3));
     }
+}
+
+#[test]
+fn the_answer_to_an_event_that_no_peer_can_send_is_legal() {
+    let (mut outbound, mut out) = (Outbound::server(&Config::default()), BytesMut::new());
+    outbound.answer(&Event::Ping(&[0; 126]), &mut out);
+    assert!(out.is_empty(), "a pong would have to be as long");
+    let frame = CloseFrame { code: CloseCode::NORMAL, reason: &"x".repeat(200) };
+    outbound.answer(&Event::Close(frame), &mut out);
+    assert_eq!(out[..], [&b"\x88\x7d\x03\xe8"[..], &[b'x'; 123]].concat());
 }

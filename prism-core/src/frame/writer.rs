@@ -116,7 +116,9 @@ impl FrameWriter {
         }
     }
 
-    pub(crate) fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut impl Output) {
+    /// Writes a close frame, [shortened](CloseFrame::new) to what can be sent.
+    pub(crate) fn write_close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
+        let frame = CloseFrame::new(code, reason);
         let mut payload = [0; MAX_CONTROL];
         let mut len = 0;
         if frame.code != CloseCode::NO_STATUS {
