@@ -25,6 +25,9 @@ pub trait Output {
 
     /// Returns the number of bytes that are not sent yet, including those of prepared messages that
     /// are kept.
+    ///
+    /// During a call that appends output, this number grows by what is appended. Otherwise, the limit on pongs
+    /// ([`Config::pong_mark`](crate::Config::pong_mark)) is inexact.
     fn unsent_bytes(&self) -> usize;
 
     /// Appends the [frame](PreparedMessage::frame) of a prepared message, whose bytes other

@@ -40,7 +40,9 @@ impl Pongs {
 
     /// Counts a pong that was written, from the number of unsent bytes before it and now.
     pub(crate) fn count(&mut self, before: usize, now: usize) {
-        self.written = u32::try_from(self.unsent_pongs(before) + now - before).unwrap_or(u32::MAX);
+        // An output may be shorter now, if its owner sends from it at the same time.
+        let unsent = self.unsent_pongs(before).saturating_add(now).saturating_sub(before);
+        self.written = u32::try_from(unsent).unwrap_or(u32::MAX);
     }
 
     pub(crate) const fn is_held(&self) -> bool {
@@ -73,5 +75,12 @@ mod tests {
             assert_eq!(pongs.hold_back(b"ping", unsent), is_held, "{written}, {unsent}");
             assert_eq!(pongs.take_held().is_some(), is_held);
         }
+    }
+
+    #[test]
+    fn an_output_that_shrinks_meanwhile_counts_no_pong() {
+        let mut pongs = Pongs::new(5000);
+        pongs.count(10, 4);
+        assert_eq!(pongs.written, 0);
     }
 }
