@@ -229,10 +229,7 @@ impl Inbound {
                     self.stage = Stage::Header;
                     return Ok(Some(Ready::Control(header)));
                 }
-                Stage::Ended(result) => {
-                    input.clear();
-                    return result.map(|()| None);
-                }
+                Stage::Ended(result) => return Self::discard(input, result),
             };
             let finished = frame.take_payload(input);
             // The lengths of further fragments are unknown.
@@ -252,7 +249,21 @@ impl Inbound {
             }
             input.count_fragment();
         }
-        Ok(None)
+        // It is paused, but what has ended needs no further turn.
+        match self.stage {
+            Stage::Ended(result) => Self::discard(input, result),
+            _ => Ok(None),
+        }
+    }
+
+    /// Discards what arrives after the end, and repeats its result.
+    #[cold]
+    fn discard(
+        input: &mut RecvBuffer,
+        result: Result<(), ProtocolError>,
+    ) -> Result<Option<Ready>, ProtocolError> {
+        input.clear();
+        result.map(|()| None)
     }
 
     /// Parses a header, if it has arrived completely, and checks it before any of its payload is

@@ -4,6 +4,8 @@ use prism_core::{Config, ProtocolError, Role};
 
 use crate::common::{
     Seen, binary,
+    clock::{s, started},
+    error,
     frame::Frame,
     machine::{Machine, assert_fails, quiet},
     ping, pong, text,
@@ -229,6 +231,18 @@ fn a_paused_half_returns_no_message_even_if_one_has_arrived_in_one_piece() {
         assert!(machine.buffer.is_held());
         machine.buffer.hold_after(1);
         assert_eq!(machine.receive_buffered(), [text("a"), text("b")], "neither is a fragment");
+    }
+}
+
+#[test]
+fn a_paused_half_repeats_its_error() {
+    let mut machine = started(Role::Server, s(0));
+    machine.at(s(20)).unwrap();
+    machine.at(s(30)).unwrap_err();
+    machine.buffer.hold_after(0);
+    for _ in 0..2 {
+        assert_eq!(machine.receive(b"late"), [error(ProtocolError::KeepaliveTimeout)]);
+        assert!(machine.buffer.is_empty());
     }
 }
 
