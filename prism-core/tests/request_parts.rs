@@ -153,6 +153,9 @@ fn the_limits_on_heads_apply() {
     let one_more = [&UPGRADE[..], &[("a", "b")]].concat();
     let refused = accept_within(GET, &one_more, &config).map(drop);
     assert_eq!(refused, Err(HandshakeError::TooManyHeaders(UPGRADE.len())));
+    let many = [("a", "b")].repeat(129);
+    let refused = accept_within(GET, &many, &Config::default().max_headers(1000)).map(drop);
+    assert_eq!(refused, Err(HandshakeError::TooManyHeaders(128)), "no more than on the wire");
     let lines: usize = UPGRADE.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
     let size = "GET".len() + "/chat?x=1".len() + lines;
     assert!(accept_within(GET, &UPGRADE, &Config::default().max_head_size(size)).is_ok());

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     handshake::{
         error::HandshakeError,
-        http::{header_block::is_value, headers::Headers, tokens::is_token},
+        http::{head::MAX_HEADERS, header_block::is_value, headers::Headers, tokens::is_token},
         server::request::{Request, Version},
     },
 };
@@ -93,9 +93,10 @@ impl<'a> Request<'a> {
         if let Some(authority) = authority {
             lines.push("Host", authority.as_bytes())?;
         }
+        let max_headers = config.max_headers.min(MAX_HEADERS);
         for (count, (name, value)) in fields.into_iter().enumerate() {
-            if count >= config.max_headers {
-                return Err(HandshakeError::TooManyHeaders(config.max_headers));
+            if count >= max_headers {
+                return Err(HandshakeError::TooManyHeaders(max_headers));
             }
             match authority {
                 // RFC 9113 §8.3.1: a request is malformed if its Host "identifies an entity that
