@@ -129,6 +129,20 @@ fn the_authority_of_http_2_is_the_host() {
 }
 
 #[test]
+fn the_path_of_http_2_names_no_host() {
+    for path in ["http://b/chat?x=1", "b", ""] {
+        let connect = RequestParts::Http2 {
+            method: "CONNECT",
+            protocol: Some("websocket"),
+            authority: "a",
+            path,
+        };
+        let refused = accept(connect, &CONNECT).map(drop);
+        assert_eq!(refused, Err(HandshakeError::InvalidTarget), "{path:?}");
+    }
+}
+
+#[test]
 fn nothing_can_be_injected() {
     for (name, value) in [("a", "b\r\nc: d"), ("a\r\nb", ""), ("a b", ""), ("", ""), ("a:", "")] {
         let fields = [&UPGRADE[..], &[(name, value)]].concat();

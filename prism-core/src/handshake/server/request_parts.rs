@@ -37,7 +37,7 @@ pub enum RequestParts<'a> {
         protocol: Option<&'a str>,
         /// The value of `:authority`, or of `Host` if there is no `:authority`.
         authority: &'a str,
-        /// The value of `:path`.
+        /// The value of `:path`, which starts with a slash.
         path: &'a str,
     },
 }
@@ -81,6 +81,11 @@ impl<'a> Request<'a> {
             RequestParts::Http10 { method, target } => (Version::Http10, method, target, None),
             RequestParts::Http11 { method, target } => (Version::Http11, method, target, None),
             RequestParts::Http2 { method, protocol, authority, path } => {
+                // An absolute URL would override the authority (RFC 9112 §3.2.2). In HTTP/2 a path
+                // starts with a slash, or is the asterisk of OPTIONS (RFC 9113 §8.3.1).
+                if !path.starts_with(['/', '*']) {
+                    return Err(HandshakeError::InvalidTarget);
+                }
                 (Version::Http2 { protocol }, method, path, Some(authority))
             }
         };
