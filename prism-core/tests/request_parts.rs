@@ -1,5 +1,6 @@
 //! Requests that another library has parsed, in HTTP/1.1 and HTTP/2 (RFC 8441).
 
+use bytes::BytesMut;
 use prism_core::{
     Accept, Config, HandshakeError, RecvBuffer, Request, RequestParts, ResponseHead,
     ServerHandshake,
@@ -81,6 +82,19 @@ fn an_extended_connect_is_accepted_with_a_200_and_without_a_key() {
         let all: Vec<_> = head.headers().iter().collect();
         assert_eq!(all, [("Sec-WebSocket-Protocol", &b"chat"[..])]);
     }
+}
+
+#[test]
+fn nothing_is_written_for_http_2_whose_responses_are_not_text() {
+    let (config, mut lines, mut out) = (Config::default(), Vec::new(), BytesMut::new());
+    let fields = CONNECT.map(|(name, value)| (name, value.as_bytes()));
+    let connect = http2("CONNECT", Some("websocket"));
+    let request = Request::from_parts(connect, fields, &mut lines, &config).expect("a request");
+    let [offer, kept] =
+        [request.upgrade(), request.upgrade()].map(|offer| offer.expect("an offer"));
+    drop(offer.accept(&Accept::new(), &config, &mut out));
+    drop(kept.into_owned().accept(&Accept::new(), &config, &mut out));
+    assert_eq!(out, "");
 }
 
 #[test]

@@ -102,8 +102,17 @@ impl OwnedOffer {
     /// intervals are those of `config`. Messages are compressed if [`Config::deflate`] is set and the
     /// client offers it. What the client sent after its request is still in the receive buffer.
     ///
-    /// For a request in HTTP/2, which has no 101, use [`accept_response`](Self::accept_response).
+    /// For a request in HTTP/2, use [`accept_response`](Self::accept_response): its response is not
+    /// text, and this method appends nothing.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
+        if self.accept_key.is_none() {
+            return self.accept_response(accept, config).1;
+        }
+        self.open(accept, config, out)
+    }
+
+    /// Appends the response, as HTTP/1.1 has it, and opens the connection.
+    pub(super) fn open(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
         let choose = |deflate: &Deflate| {
             deflate.accept_offer(self.request.headers().all("Sec-WebSocket-Extensions"))
         };
