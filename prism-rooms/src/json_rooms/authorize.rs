@@ -8,7 +8,13 @@ use prism_driver::Connection;
 ///
 /// A connection's [`data`](Connection::data), parameters and query tell who its user is. An async method can ask a
 /// database; while it waits, nothing more is read from this connection, and the others go on. It has [a time
-/// limit](crate::JsonRooms::authorize_timeout). A function or closure without `async` is an `Authorize` too:
+/// limit](crate::JsonRooms::authorize_timeout).
+///
+/// With a [history](crate::JsonRooms::with_history), accept only names of rooms that exist, or that users may create.
+/// Each room takes memory in the backplane, also after its members have left, and nothing else limits how many there
+/// are.
+///
+/// A function or closure without `async` is an `Authorize` too:
 ///
 /// ```
 /// use prism_rooms::{Action, Authorize, Refusal};
