@@ -4,8 +4,11 @@ use std::{
     collections::BTreeMap,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -84,19 +87,18 @@ impl Sim {
     pub fn run<T>(&self, test: impl Future<Output = T>) -> T {
         let mut test = std::pin::pin!(test);
         // The test is polled whenever a task has run, which is simple, and fast enough.
-        let mut cx = Context::from_waker(Waker::noop());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut was_idle = false;
         for _ in 0..TOO_BUSY {
-            if let Poll::Ready(result) = test.as_mut().poll(&mut cx) {
+            woken.0.store(false, Relaxed);
+            if let Poll::Ready(result) = test.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return result;
             }
-            if !self.step() {
-                // The last step may have been what the test waited for.
-                match test.as_mut().poll(&mut cx) {
-                    Poll::Ready(result) => return result,
-                    Poll::Pending if self.tick() => {}
-                    Poll::Pending => panic!("deadlock at {:?}: the test waits in vain", self.now()),
-                }
-            }
+            let is_idle = !self.step() && !woken.0.load(Relaxed);
+            // Polled once more, the test may be done, or start a task or a timer.
+            assert!(!is_idle || !was_idle, "deadlock at {:?}: the test waits in vain", self.now());
+            was_idle = is_idle;
         }
         self.livelock()
     }
@@ -181,6 +183,16 @@ impl Sim {
 
     fn clock(&self) -> MutexGuard<'_, Clock> {
         self.state.clock.lock().expect("nothing panics with the clock locked")
+    }
+}
+
+/// Whether a test was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
     }
 }
 

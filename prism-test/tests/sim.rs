@@ -1,14 +1,15 @@
 //! The clock and the tasks of a simulation.
 
 use std::{
-    future::{Future, pending},
+    cell::Cell,
+    future::{Future, pending, poll_fn},
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
-use futures_lite::future::yield_now;
+use futures_lite::future::{yield_now, zip};
 use prism_driver::{Options, Runtime};
 use prism_test::{Recorder, Sim, Sleep};
 
@@ -37,6 +38,43 @@ fn the_clock_stands_still_while_a_task_can_run() {
         assert_eq!(sim.now(), Duration::ZERO);
         timer.await;
         assert_eq!(sim.now(), HOUR);
+    });
+}
+
+/// There is no task and no timer yet when the test lets others run.
+#[test]
+fn the_first_timer_may_start_after_a_yield() {
+    for yields in 0..4 {
+        let sim = Sim::new();
+        sim.run(async {
+            for _ in 0..yields {
+                yield_now().await;
+            }
+            sim.sleep(HOUR).await;
+        });
+        assert_eq!(sim.now(), HOUR);
+    }
+}
+
+/// The one that waits is polled before what it waits for happens.
+#[test]
+fn a_test_may_wait_for_itself() {
+    let (sim, is_due) = (Sim::new(), Cell::new(false));
+    let waiting = async {
+        poll_fn(|_| if is_due.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+        sim.sleep(HOUR).await;
+    };
+    sim.run(zip(waiting, async { is_due.set(true) }));
+    assert_eq!(sim.now(), HOUR);
+}
+
+#[test]
+#[should_panic(expected = "livelock at 0ns")]
+fn a_test_that_never_waits_for_anything_fails() {
+    Sim::new().run(async {
+        loop {
+            yield_now().await;
+        }
     });
 }
 
