@@ -43,10 +43,24 @@ impl Connection {
     /// Waits for the reply to the oldest command, all of which are written first. The inner error is what Redis says.
     pub(crate) async fn reply(&mut self) -> Result<Result<Scalars, Bytes>, SessionError> {
         loop {
-            match self.service.next_item().await.map_err(|error| self.lost(error))? {
+            match self.next_frame().await? {
                 Frame::Reply(scalars) => return Ok(Ok(scalars)),
+                Frame::Map(_) => return Err(SessionError::unexpected(b"a map")),
                 Frame::Error(why) => return Ok(Err(why)),
                 Frame::Push(_) => {} // no subscription yet, so this is something that Redis tells everyone
+            }
+        }
+    }
+
+    /// Waits for the reply to the oldest command, as [`reply`](Self::reply) does, if that is a map in RESP3. What is no
+    /// map is taken for an empty one.
+    pub(crate) async fn map_reply(&mut self) -> Result<Result<Bytes, Bytes>, SessionError> {
+        loop {
+            match self.next_frame().await? {
+                Frame::Map(map) => return Ok(Ok(map)),
+                Frame::Reply(_) => return Ok(Ok(Bytes::new())),
+                Frame::Error(why) => return Ok(Err(why)),
+                Frame::Push(_) => {}
             }
         }
     }
@@ -79,6 +93,10 @@ impl Connection {
     /// Returns the next frame. Pending, without a wakeup, if the turn is used up.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, SessionError>> {
         self.service.poll_item(cx).map_err(|error| self.lost(error))
+    }
+
+    async fn next_frame(&mut self) -> Result<Frame, SessionError> {
+        self.service.next_item().await.map_err(|error| self.lost(error))
     }
 
     fn lost(&self, error: ServiceError<Malformed>) -> SessionError {

@@ -1,4 +1,4 @@
-//! [`Endpoint`]: a server, or the Sentinels that know it, and how it is reached.
+//! [`Endpoint`]: a server, several that are as good, or the Sentinels that know it, and how it is reached.
 
 use std::{
     sync::{
@@ -32,8 +32,8 @@ pub(crate) struct Endpoint<N> {
     pub(crate) target: Target,
     /// The credentials for Sentinels.
     pub(crate) sentinel_login: Option<Login>,
-    /// Which Sentinel is asked first. It goes round.
-    pub(crate) first_sentinel: Arc<AtomicUsize>,
+    /// Which of several hosts is tried first. It goes round.
+    pub(crate) first_host: Arc<AtomicUsize>,
     /// What is trusted; `None` for what the operating system trusts.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsClient>,
@@ -45,13 +45,25 @@ impl<N: Network> Endpoint<N> {
         self.check_settings()?;
         match &self.target.servers {
             Servers::One(address) => Ok(address.clone()),
+            // Each session is at another node: if the last one has ended, this one may be down or stalled.
+            Servers::Cluster(nodes) => {
+                let node = self.first_host.fetch_add(1, Relaxed) % nodes.len();
+                Ok(nodes[node].clone())
+            }
             Servers::Sentinels { addresses, master } => self.find_master(addresses, master).await,
         }
     }
 
     /// Lets another Sentinel be asked first the next time, because the server is not where the last one says.
     pub(crate) fn distrust_sentinel(&self) {
-        self.first_sentinel.fetch_add(1, Relaxed);
+        if let Servers::Sentinels { .. } = self.target.servers {
+            self.first_host.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Returns whether the server has to belong to a Redis Cluster.
+    pub(crate) const fn is_cluster(&self) -> bool {
+        matches!(self.target.servers, Servers::Cluster(_))
     }
 
     /// Opens TCP connections to the same server, even if the name leads to others as well, or to another one soon.
@@ -91,7 +103,8 @@ impl<N: Network> Endpoint<N> {
         if self.tls.is_some() && !self.target.is_secure {
             return Err(SessionError::NotTls);
         }
-        if self.sentinel_login.is_some() && matches!(self.target.servers, Servers::One(_)) {
+        let has_sentinels = matches!(self.target.servers, Servers::Sentinels { .. });
+        if self.sentinel_login.is_some() && !has_sentinels {
             return Err(SessionError::NoSentinels);
         }
         Ok(())
@@ -111,7 +124,7 @@ impl<N: Network> Endpoint<N> {
             if limit.is_zero() {
                 break;
             }
-            let sentinel = &sentinels[self.first_sentinel.load(Relaxed) % sentinels.len()];
+            let sentinel = &sentinels[self.first_host.load(Relaxed) % sentinels.len()];
             let late = async {
                 self.runtime.sleep(limit).await;
                 Err(SessionError::TimedOut)

@@ -36,6 +36,8 @@ pub(crate) enum SessionError {
     },
     /// The server has this role.
     NotMaster(String),
+    /// The server belongs to no Redis Cluster. Others would not get what is published there.
+    NotCluster,
     /// Redis has closed one of the connections.
     Closed(Option<Purpose>),
     Io(Option<Purpose>, io::Error),
@@ -109,7 +111,7 @@ impl fmt::Display for SessionError {
                 "Redis::tls is set, but the URL begins with \"redis://\"; expected \"rediss://\"",
             ),
             Self::NoSentinels => f.write_str(
-                "Redis::sentinel_login is set, but the URL names a server; expected \"redis+sentinel://\"",
+                "Redis::sentinel_login is set, but the URL names no Sentinels; expected \"redis+sentinel://\"",
             ),
             Self::NoMaster { master, reasons } => {
                 let reasons = reasons.join("; ");
@@ -139,6 +141,9 @@ impl fmt::Display for SessionError {
             Self::NotMaster(role) => {
                 write!(f, "the server's role is {role:?}; expected \"master\"")
             }
+            Self::NotCluster => f.write_str(
+                "the server is not in cluster mode; expected a node of a Redis Cluster, or \"redis://\"",
+            ),
             Self::Closed(purpose) => write!(f, "Redis closed the connection{}", which(*purpose)),
             Self::Io(purpose, error) => {
                 write!(f, "the connection{} failed: {error}", which(*purpose))

@@ -30,8 +30,8 @@ pub(crate) struct Pipeline {
     connection: Connection,
     /// What the names of all channels and keys begin with.
     prefix: Box<str>,
-    /// Whether the server says what its role is.
-    has_roles: bool,
+    /// Whether the server is asked again what its role is.
+    role_counts: bool,
     /// What Redis has yet to reply to.
     pending: VecDeque<PendingReply>,
     append_script: Script,
@@ -74,12 +74,12 @@ enum PendingReply {
 }
 
 impl Pipeline {
-    /// Creates the pipeline of a connection that is logged in.
-    pub(crate) fn new(connection: Connection, has_roles: bool, prefix: &str) -> Self {
+    /// Creates the pipeline of a connection that is logged in. If the `role_counts`, it is asked for again.
+    pub(crate) fn new(connection: Connection, role_counts: bool, prefix: &str) -> Self {
         Self {
             connection,
             prefix: prefix.into(),
-            has_roles,
+            role_counts,
             pending: VecDeque::new(),
             append_script: Script::new(history::APPEND),
             read_script: Script::new(history::READ),
@@ -127,9 +127,9 @@ impl Pipeline {
         self.pending.push_back(PendingReply::Unsubscribe { unconfirmed: channels.len() });
     }
 
-    /// Asks whether the server is still a master, unless it does not say so, or has not answered that yet.
+    /// Asks whether the server is still a master, unless that does not count, or it has not answered that yet.
     pub(crate) fn ask_role(&mut self) {
-        if self.has_roles && !self.awaits_role {
+        if self.role_counts && !self.awaits_role {
             self.awaits_role = true;
             self.connection.push(&[b"ROLE"]);
             self.pending.push_back(PendingReply::Role);
@@ -177,6 +177,7 @@ impl Pipeline {
                 _ => {} // RESP3 lets servers tell clients what these do not know
             },
             Frame::Reply(scalars) => self.handle_reply(&scalars, session)?,
+            Frame::Map(_) => return Err(SessionError::unexpected(b"a map")),
             Frame::Error(why) => self.handle_error(&why, session)?,
         }
         Ok(())

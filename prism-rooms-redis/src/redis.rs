@@ -1,4 +1,4 @@
-//! [`Redis`]: a server, or one that Sentinels find, as the backplane of a cluster.
+//! [`Redis`]: a server, one that Sentinels find, or a Redis Cluster, as the backplane of a cluster.
 
 use std::{fmt, sync::Arc};
 
@@ -11,8 +11,8 @@ use crate::{
     url::{InvalidRedisUrl, Login, Target},
 };
 
-/// A Redis or Valkey server that carries the messages of a [`Cluster`](prism_rooms::Cluster): always the same one, or
-/// the one that Sentinels have made the master.
+/// A Redis or Valkey server that carries the messages of a [`Cluster`](prism_rooms::Cluster): always the same one, the
+/// one that Sentinels have made the master, or any node of a Redis Cluster.
 ///
 /// The [front page](crate) has an example.
 #[derive(Clone)]
@@ -32,6 +32,9 @@ impl<N: Network> Redis<N> {
     /// `mymaster` is, and the credentials for that server. [The guide](crate::docs::failover) has more. With TLS, it is
     /// `rediss+sentinel://`.
     ///
+    /// `redis+cluster://user:password@10.0.0.5,10.0.0.6:6379/` names nodes of a Redis Cluster: the first one is used,
+    /// and the next one whenever a connection is lost.
+    ///
     /// # Errors
     /// If the URL is invalid, or names a database: channels belong to none. [Prefixes](Self::prefix) keep programs
     /// apart.
@@ -40,7 +43,7 @@ impl<N: Network> Redis<N> {
             runtime,
             target: Target::parse(url)?,
             sentinel_login: None,
-            first_sentinel: Arc::default(),
+            first_host: Arc::default(),
             #[cfg(feature = "tls")]
             tls: None,
         };
@@ -80,7 +83,7 @@ impl<N: Network> Backplane for Redis<N> {
     }
 
     fn keeps_history(&self) -> bool {
-        true
+        !self.endpoint.is_cluster()
     }
 }
 
@@ -96,9 +99,17 @@ impl<N> fmt::Debug for Redis<N> {
 
 #[cfg(test)]
 mod tests {
+    use prism_rooms::Backplane;
     use prism_tokio::Tokio;
 
     use super::Redis;
+
+    #[test]
+    fn redis_cluster_keeps_no_history() {
+        let keeps_history = |url| Redis::new(Tokio, url).unwrap().keeps_history();
+        assert!(keeps_history("redis://host") && keeps_history("redis+sentinel://host/cache"));
+        assert!(!keeps_history("redis+cluster://host"));
+    }
 
     #[test]
     fn passwords_are_not_shown() {

@@ -3,11 +3,12 @@
 //!
 //! A backplane needs little of what Redis says: whether a reply is an error, whether the server is a master, and the
 //! three parts of a message. So a frame is not built as a tree. It is the first three of its scalars, in their order,
-//! whatever the arrays and maps around them:
+//! whatever the arrays and maps around them. Only a map stays as it is, for those who look for a key in it:
 //!
 //! ```text
 //!   *3 ($6 master) (:420) (*0)                       Reply  ["master", "420", ""]
 //!   >3 ($7 message) ($11 prism:r:tea) ($5 hello)     Push   ["message", "prism:r:tea", "hello"]
+//!   %1 ($4 mode) ($7 cluster)                        Map    ($4 mode) ($7 cluster)
 //! ```
 //!
 //! Each byte is looked at once, and what is kept is what has arrived: a length or a count that a frame claims allocates
@@ -45,6 +46,8 @@ pub(crate) enum Frame {
     Error(Bytes),
     /// The reply to a command.
     Reply(Scalars),
+    /// The reply to a command, if it is a map: its keys and values, one after the other, as Redis says them.
+    Map(Bytes),
     /// What was not asked for, such as a message; and the confirmations of subscriptions.
     Push(Scalars),
 }
@@ -236,9 +239,31 @@ impl Decoder {
                 Frame::Error(error)
             }
             Some(b'>') => Frame::Push(scalars),
+            Some(b'%') => Frame::Map(after_line(bytes)),
             _ => Frame::Reply(scalars),
         }
     }
+}
+
+/// Returns the value of a key of a [`Frame::Map`], if the map has it, and the value is a scalar.
+pub(crate) fn find(map: &[u8], key: &str) -> Option<Bytes> {
+    let mut decoder = Decoder::default();
+    decoder.receive(map);
+    while let Frame::Reply([found, ..]) = decoder.poll_frame().ok()?? {
+        let value = decoder.poll_frame().ok()??;
+        if found == key {
+            let Frame::Reply([value, ..]) = value else { return None };
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Returns what follows the first line.
+fn after_line(mut bytes: Bytes) -> Bytes {
+    let line_end = bytes.iter().position(|byte| *byte == b'\n');
+    bytes.advance(line_end.map_or(0, |line_end| line_end + 1));
+    bytes
 }
 
 /// Parses a line, without its line break. A push cannot be in another value.

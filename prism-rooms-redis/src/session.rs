@@ -97,8 +97,8 @@ async fn open<N: Network>(
     purpose: Purpose,
 ) -> Result<Pipeline, SessionError> {
     let mut connection = endpoint.secure(server, stream).await?;
-    let has_roles = log_in(&mut connection, purpose, endpoint.target.login.as_ref()).await?;
-    Ok(Pipeline::new(connection, has_roles, prefix))
+    let role_counts = log_in(&mut connection, purpose, &endpoint.target).await?;
+    Ok(Pipeline::new(connection, role_counts, prefix))
 }
 
 /// A session whose connections are open. Ready when one of them is lost.

@@ -27,6 +27,8 @@ pub(crate) struct Target {
 pub(crate) enum Servers {
     /// Here.
     One(ServiceAddress),
+    /// At any of these nodes, one at least, of a Redis Cluster.
+    Cluster(Vec<ServiceAddress>),
     /// Where these Sentinels, one at least, say that the master with this name is.
     Sentinels { addresses: Vec<ServiceAddress>, master: String },
 }
@@ -47,14 +49,24 @@ pub struct InvalidRedisUrl(Cow<'static, str>);
 struct Scheme {
     name: &'static str,
     is_secure: bool,
-    has_sentinels: bool,
+    hosts: Hosts,
 }
 
-const SCHEMES: [Scheme; 4] = [
-    Scheme { name: "redis://", is_secure: false, has_sentinels: false },
-    Scheme { name: "rediss://", is_secure: true, has_sentinels: false },
-    Scheme { name: "redis+sentinel://", is_secure: false, has_sentinels: true },
-    Scheme { name: "rediss+sentinel://", is_secure: true, has_sentinels: true },
+/// What the hosts of a URL are.
+#[derive(Clone, Copy)]
+enum Hosts {
+    Server,
+    Nodes,
+    Sentinels,
+}
+
+const SCHEMES: [Scheme; 6] = [
+    Scheme { name: "redis://", is_secure: false, hosts: Hosts::Server },
+    Scheme { name: "rediss://", is_secure: true, hosts: Hosts::Server },
+    Scheme { name: "redis+cluster://", is_secure: false, hosts: Hosts::Nodes },
+    Scheme { name: "rediss+cluster://", is_secure: true, hosts: Hosts::Nodes },
+    Scheme { name: "redis+sentinel://", is_secure: false, hosts: Hosts::Sentinels },
+    Scheme { name: "rediss+sentinel://", is_secure: true, hosts: Hosts::Sentinels },
 ];
 
 impl Target {
@@ -80,12 +92,19 @@ impl Target {
         }
         let end = url.len() - path.len();
         let hosts = end - hosts.len()..end;
-        let servers = if scheme.has_sentinels {
-            let master = parse_master(path)?;
-            Servers::Sentinels { addresses: parse_sentinels(url, hosts)?, master }
-        } else {
-            check_path(path)?;
-            Servers::One(parse_server(url, hosts)?)
+        let servers = match scheme.hosts {
+            Hosts::Server => {
+                check_path(path)?;
+                Servers::One(parse_server(url, hosts)?)
+            }
+            Hosts::Nodes => {
+                check_path(path)?;
+                Servers::Cluster(parse_hosts(url, hosts, DEFAULT_PORT)?)
+            }
+            Hosts::Sentinels => {
+                let master = parse_master(path)?;
+                Servers::Sentinels { addresses: parse_hosts(url, hosts, SENTINEL_PORT)?, master }
+            }
         };
         Ok(Self { is_secure: scheme.is_secure, servers, login })
     }
@@ -125,7 +144,7 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), InvalidRedisUrl> {
         }
     }
     Err(InvalidRedisUrl::new(
-        "expected \"redis://\" or \"rediss://\" at the start, or \"redis+sentinel://\" or \"rediss+sentinel://\"",
+        "expected \"redis://\", \"redis+cluster://\" or \"redis+sentinel://\" at the start; with TLS, \"rediss\"",
     ))
 }
 
@@ -133,19 +152,24 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), InvalidRedisUrl> {
 fn parse_server(url: &str, part: Range<usize>) -> Result<ServiceAddress, InvalidRedisUrl> {
     if url[part.clone()].contains(',') {
         return Err(InvalidRedisUrl::new(
-            "several hosts; expected one, or \"redis+sentinel://\" and those of Sentinels",
+            "several hosts; expected one, or \"redis+cluster://\" and the nodes of a Redis Cluster, or \
+             \"redis+sentinel://\" and Sentinels",
         ));
     }
     Ok(ServiceAddress::parse_part(url, part, DEFAULT_PORT)?)
 }
 
 /// Parses the hosts and ports that are at `part` of a URL, with commas in between.
-fn parse_sentinels(url: &str, part: Range<usize>) -> Result<Vec<ServiceAddress>, InvalidRedisUrl> {
+fn parse_hosts(
+    url: &str,
+    part: Range<usize>,
+    default_port: u16,
+) -> Result<Vec<ServiceAddress>, InvalidRedisUrl> {
     let mut start = part.start;
     let addresses = url[part].split(',').map(|host| {
         let part = start..start + host.len();
         start = part.end + 1;
-        Ok(ServiceAddress::parse_part(url, part, SENTINEL_PORT)?)
+        Ok(ServiceAddress::parse_part(url, part, default_port)?)
     });
     addresses.collect()
 }
@@ -167,6 +191,11 @@ fn parse_master(path: &str) -> Result<String, InvalidRedisUrl> {
             )),
         },
     }
+}
+
+fn join(addresses: &[ServiceAddress]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    addresses.join(",")
 }
 
 /// A path is the number of a database, of which publish and subscribe know nothing: programs that differ in that alone
@@ -197,15 +226,19 @@ impl From<InvalidUrl> for InvalidRedisUrl {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_secure { "rediss" } else { "redis" })?;
-        f.write_str(if matches!(self.servers, Servers::One(_)) { "://" } else { "+sentinel://" })?;
+        f.write_str(match self.servers {
+            Servers::One(_) => "://",
+            Servers::Cluster(_) => "+cluster://",
+            Servers::Sentinels { .. } => "+sentinel://",
+        })?;
         if let Some(login) = &self.login {
             write!(f, "{}@", login.user)?;
         }
         match &self.servers {
             Servers::One(address) => fmt::Display::fmt(address, f),
+            Servers::Cluster(addresses) => f.write_str(&join(addresses)),
             Servers::Sentinels { addresses, master } => {
-                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-                write!(f, "{}/{master}", addresses.join(","))
+                write!(f, "{}/{master}", join(addresses))
             }
         }
     }
@@ -238,6 +271,12 @@ mod tests {
             ("redis://ann:a@b@host", "redis://ann@host:6379", Some(("ann", "a@b"))),
             ("redis://%C3%A9:%2F%40@host", "redis://\u{e9}@host:6379", Some(("\u{e9}", "/@"))),
             ("redis://ann:@host", "redis://ann@host:6379", Some(("ann", ""))),
+            ("redis+cluster://a", "redis+cluster://a:6379", None),
+            (
+                "redis+cluster://ann:a@a,[::1]:7/",
+                "redis+cluster://ann@a:6379,[::1]:7",
+                Some(("ann", "a")),
+            ),
             ("redis+sentinel://a,[::1]:7/b", "redis+sentinel://a:26379,[::1]:7/b", None),
             (
                 "Redis+Sentinel://:,@a/%2F%C3%A9",
@@ -257,6 +296,10 @@ mod tests {
     #[test]
     fn rediss_stands_for_tls() {
         assert!(parse("rediss://host").unwrap().is_secure);
+        assert_eq!(
+            parse("rediss+cluster://a,b").unwrap().to_string(),
+            "rediss+cluster://a:6379,b:6379"
+        );
         let sentinels = parse("rediss+sentinel://host/cache").unwrap();
         assert!(sentinels.is_secure);
         assert_eq!(sentinels.to_string(), "rediss+sentinel://host:26379/cache");
@@ -271,8 +314,8 @@ mod tests {
     #[test]
     fn errors_say_what_was_expected_and_never_show_the_password() {
         for (url, expected) in [
-            ("host:6379", "expected \"redis://\" or \"rediss://\" at the start"),
-            ("http://host", "expected \"redis://\" or \"rediss://\" at the start"),
+            ("host:6379", "expected \"redis://\", \"redis+cluster://\" or"),
+            ("http://host", "at the start; with TLS, \"rediss\""),
             ("redis://", "the host is missing"),
             ("redis://:secret@", "the host is missing"),
             ("redis://secret@host", "no password; expected \"user:password@\""),
@@ -284,7 +327,9 @@ mod tests {
             (" redis://:sec@ho st", "' ' (U+0020) at character 17 is not allowed in a host"),
             ("redis://host/3", "expected no path, and another prefix"),
             ("redis://host?protocol=resp3", "expected no parameters"),
-            ("redis://one,two", "several hosts; expected one, or \"redis+sentinel://\""),
+            ("redis://one,two", "several hosts; expected one, or \"redis+cluster://\""),
+            ("redis+cluster://one,two/3", "expected no path, and another prefix"),
+            ("redis+cluster://:secret@one,,two", "the host is missing"),
             ("redis+sentinel://:se@c/ret@host", "expected \"%2F\""),
             ("redis+sentinel://a", "the master has no name"),
             ("redis+sentinel://a/", "the master has no name"),

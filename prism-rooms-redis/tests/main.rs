@@ -1,5 +1,6 @@
 //! Servers in memory, on virtual time. (The crate `prism-tests` has the scenarios over real servers.)
 
+mod cluster_nodes;
 mod protocol;
 mod sentinels;
 mod server;

@@ -23,6 +23,20 @@ fn a_server_without_roles_is_not_asked_again() {
     }));
 }
 
+/// What is published there reaches the clients of all nodes.
+#[test]
+fn a_replica_of_a_redis_cluster_is_used() {
+    for (mode, is_used) in [("cluster", true), ("standalone", false)] {
+        let hello = format!("%2\r\n+server\r\n+redis\r\n+mode\r\n+{mode}\r\n");
+        let connected = connects(move |words| match words[0] {
+            "HELLO" => Some(hello.clone().into()),
+            "ROLE" => Some(b"*3\r\n+slave\r\n+192.0.2.2\r\n:6379\r\n".to_vec()),
+            _ => None,
+        });
+        assert_eq!(connected, is_used, "{mode}");
+    }
+}
+
 #[test]
 fn a_server_that_does_not_allow_roles_is_refused() {
     let reason = refused(instead_of("ROLE", b"-NOPERM no permissions\r\n"));

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 
-use super::{Decoder, Frame, MAX_FRAME, Malformed};
+use super::{Decoder, Frame, MAX_FRAME, Malformed, find};
 
 fn scalars(texts: [&'static str; 3]) -> [Bytes; 3] {
     texts.map(Bytes::from)
@@ -28,7 +28,12 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ("-NOPERM no\r\n", Frame::Error("NOPERM no".into())),
         ("!5\r\nERR a\r\n", Frame::Error("ERR a".into())),
         ("*3\r\n$6\r\nmaster\r\n:9\r\n*1\r\n*2\r\n+a\r\n+b\r\n", reply(["master", "9", "a"])),
-        ("%2\r\n+a\r\n~2\r\n:1\r\n*0\r\n+b\r\n%0\r\n", reply(["a", "1", "b"])),
+        ("%0\r\n", Frame::Map("".into())),
+        (
+            "%2\r\n+a\r\n~2\r\n:1\r\n*0\r\n+b\r\n%0\r\n",
+            Frame::Map("+a\r\n~2\r\n:1\r\n*0\r\n+b\r\n%0\r\n".into()),
+        ),
+        ("*2\r\n%1\r\n+a\r\n:1\r\n+b\r\n", reply(["a", "1", "b"])),
         (">3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n", push(["subscribe", "x", "1"])),
         (message, push(["message", "p:all", "\r\n$1"])),
         ("|1\r\n+ttl\r\n:9\r\n+OK\r\n", reply(["OK", "", ""])),
@@ -62,6 +67,22 @@ fn frames_are_the_same_however_they_arrive() {
         found.extend(frames(&mut decoder));
     }
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_key_is_found_in_a_map() {
+    let map = "+proto\r\n:3\r\n+modules\r\n*1\r\n%1\r\n+mode\r\n+a\r\n\
+        |1\r\n+ttl\r\n:9\r\n$4\r\nmode\r\n$7\r\ncluster\r\n+empty\r\n%0\r\n";
+    for (key, expected) in [
+        ("proto", Some("3")),
+        ("mode", Some("cluster")), // not that of the module
+        ("empty", None),
+        ("role", None),
+    ] {
+        assert_eq!(find(map.as_bytes(), key), expected.map(Bytes::from), "{key}");
+    }
+    assert_eq!(find(b"%0\r\n+a\r\n+mode\r\n+cluster\r\n", "mode"), None, "a key is a scalar");
+    assert_eq!(find(b"+mode\r\n", "mode"), None);
 }
 
 #[test]
