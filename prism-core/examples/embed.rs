@@ -139,7 +139,7 @@ impl End {
     ) -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         let mut broken = Ok(());
-        while ws.wants_read() {
+        loop {
             // 1. Handle what has arrived. After an error, its close frame is in `out`, to be sent.
             loop {
                 match ws.receive(&mut self.buffer, &mut self.out) {
@@ -151,25 +151,27 @@ impl End {
                     }
                 }
             }
-            // 2. Send the output, and end our side when the protocol says so.
+            // 2. Pass the time. Not before 1, because what has just arrived shows that the peer is alive. An
+            // error here means that it is gone: its close frame is in `out`, and `wants_read` ends soon.
+            if let Err(error) = ws.handle_timeout(start.elapsed(), &mut self.out) {
+                broken = broken.and(Err(error.into()));
+            }
+            // 3. Send the output, and end our side when the protocol says so.
             self.write();
             if ws.wants_shutdown() {
                 self.line.end();
             }
-            // 3. Wait for more, but no longer than until the next deadline.
+            if !ws.wants_read() {
+                return broken;
+            }
+            // 4. Wait for more, but no longer than until the next deadline.
             let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
             match self.line.read(wait) {
                 Ok(bytes) => self.buffer.extend_from_slice(&bytes),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => ws.receive_eof()?,
             }
-            // 4. Pass the time. An error here means that the peer is gone: its close frame is in `out`,
-            // to be sent, and `wants_read` ends soon.
-            if let Err(error) = ws.handle_timeout(start.elapsed(), &mut self.out) {
-                broken = broken.and(Err(error.into()));
-            }
         }
-        broken
     }
 
     fn write(&mut self) {

@@ -173,7 +173,7 @@ impl Inbound {
 
     /// Returns whether [`receive`](Self::receive) has seen new bytes since the last call to this
     /// method. Pass the result to [`Outbound::handle_timeout`](crate::Outbound::handle_timeout):
-    /// any byte shows that the peer is alive.
+    /// any byte shows that the peer is alive. So first receive what has arrived.
     pub const fn take_heard(&mut self) -> bool {
         core::mem::replace(&mut self.heard, false)
     }

@@ -75,7 +75,7 @@
 //!     };
 //!
 //!     let mut shut = false;
-//!     while ws.wants_read() {
+//!     loop {
 //!         // 1. Handle what has arrived. After a protocol error, the close frame that reports it is
 //!         // in `out`, and `receive_eof` below returns the error again.
 //!         while let Ok(Some(event)) = ws.receive(&mut input, &mut out) {
@@ -83,7 +83,11 @@
 //!                 let _ = ws.send(message, &mut out); // fails only once the connection is closing
 //!             }
 //!         }
-//!         // 2. Send the output, and shut down the write side when the protocol says so.
+//!         // 2. Pass the time, for keepalive pings, dead peers and closes that take too long. Not before
+//!         // 1, because what has just arrived shows that the peer is alive, however long the thread
+//!         // could not look. After an error, `wants_read` returns `false` within the close timeout.
+//!         let _ = ws.handle_timeout(start.elapsed(), &mut out);
+//!         // 3. Send the output, and shut down the write side when the protocol says so.
 //!         if stream.write_all(&out.split()).is_err() {
 //!             ws.handle_write_error(); // what the peer sent can still be read
 //!         }
@@ -91,7 +95,10 @@
 //!             let _ = stream.shutdown(Shutdown::Write); // fails if the peer has reset it
 //!             shut = true;
 //!         }
-//!         // 3. Read, and wait until the next deadline at most.
+//!         if !ws.wants_read() {
+//!             return Ok(());
+//!         }
+//!         // 4. Read, and wait until the next deadline at most.
 //!         let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
 //!         // A failure is ignored: the peer has reset the connection, but what it sent can be read.
 //!         let _ = stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))));
@@ -103,11 +110,7 @@
 //!                 _ => ws.receive_eof().map_err(|_| error)?, // `Ok` after a close frame
 //!             },
 //!         }
-//!         // 4. Pass the time, for keepalive pings, dead peers and closes that take too long. After
-//!         // an error, `wants_read` returns `false` within the close timeout.
-//!         let _ = ws.handle_timeout(start.elapsed(), &mut out);
 //!     }
-//!     Ok(())
 //! }
 //! #
 //! # // The other end: a client, also driven by hand.

@@ -262,8 +262,8 @@ impl WebSocket {
     /// Advances the connection to the time `now`, which is counted from a fixed moment of the caller's choice, such as
     /// the start of the program. It must not decrease, and must be less than 584 years (2^64 ns).
     ///
-    /// The call may come early or late, and does only what is due: it appends a ping to `out`, or
-    /// gives up on a dead peer or an unfinished close.
+    /// The call may come early or late, and does only what is due: it appends a ping to `out`, or gives up on a dead
+    /// peer or an unfinished close. First read and [`receive`](Self::receive) what has arrived, which counts as life.
     ///
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
