@@ -62,7 +62,7 @@ fn serve(line: Line) -> Result<(), Box<dyn Error>> {
             Ok(None) => {}
             Err(error) => {
                 error.reply().write(&mut end.out, false); // 400, 426 ..., with the reason
-                end.write();
+                end.write(); // Over TCP, also read until the client ends: see `Reply`.
                 return Err(error.into());
             }
         }

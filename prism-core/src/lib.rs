@@ -69,6 +69,7 @@
 //!             Err(error) => {
 //!                 error.reply().write(&mut out, false); // 400, 426 ..., with the reason
 //!                 stream.write_all(&out)?;
+//!                 let _ = drain(stream); // fails if the client takes too long
 //!                 return Err(error.into());
 //!             }
 //!         }
@@ -109,6 +110,20 @@
 //!                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
 //!                 _ => ws.receive_eof().map_err(|_| error)?, // `Ok` after a close frame
 //!             },
+//!         }
+//!     }
+//! }
+//!
+//! /// Waits a second for a refused client to end. To close while bytes are unread would reset the
+//! /// connection, and the client might lose the reply.
+//! fn drain(mut stream: TcpStream) -> io::Result<()> {
+//!     stream.shutdown(Shutdown::Write)?;
+//!     let end = Instant::now() + Duration::from_secs(1);
+//!     loop {
+//!         let left = end.saturating_duration_since(Instant::now());
+//!         stream.set_read_timeout(Some(left))?; // fails if no time is left
+//!         if stream.read(&mut [0; 4096])? == 0 {
+//!             return Ok(());
 //!         }
 //!     }
 //! }

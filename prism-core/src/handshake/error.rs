@@ -12,8 +12,8 @@ use crate::handshake::server::reply::Reply;
 /// The error's text says what was wrong and what was expected. The error is final.
 ///
 /// If you use `prism-core` directly: every later call to a method of the handshake returns the same
-/// error. A server sends the [`reply`](Self::reply) and closes the transport; a client only closes
-/// it.
+/// error. A server sends the [`reply`](Self::reply), and closes the transport as described at
+/// [`Reply`]; a client only closes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {

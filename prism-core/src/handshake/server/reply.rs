@@ -12,7 +12,9 @@ const HEAD: usize = 256;
 /// An HTTP response that opens no WebSocket: an error, a redirect or a page.
 ///
 /// It contains `Connection: close`, so that no bytes after the request are taken for another
-/// request. If you use `prism-core` directly: send it, then close the transport.
+/// request. If you use `prism-core` directly: send it and shut down the transport's write side. Then
+/// discard what arrives until the transport ends, for a second at most, and close it. To close while
+/// bytes are unread would reset a TCP connection, and the client might lose the reply.
 ///
 /// The body is shared: cloning a reply copies only its headers. Keep a page that is the same for
 /// everyone as [`Bytes`] or as a `&'static str`: a reply can be made from either without a copy. A
