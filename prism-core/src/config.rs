@@ -27,7 +27,8 @@ pub struct Config {
     /// The largest message accepted, in bytes, all its fragments together. A larger one ends the
     /// connection with 1009 as soon as a frame header announces it. Default: 1 MiB. Few messages
     /// are larger, and a thousand peers, each in the middle of a message, take at most 1 GiB of
-    /// memory, or 1.5 GiB if the messages are fragmented.
+    /// memory, or 1.5 GiB if the messages are fragmented. A [compressed](crate::deflate) message takes
+    /// up to 2.2 times its limit.
     pub max_message_size: usize,
     /// How many consecutive empty fragments a message may have; one more ends the connection
     /// with 1008. An empty fragment costs its sender next to nothing and carries nothing. Default:

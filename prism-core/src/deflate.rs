@@ -16,7 +16,7 @@
 //!
 //! # How it works
 //!
-//! A connection keeps no codec, because a compressor takes a few hundred kilobytes. It keeps at most a
+//! A connection keeps no codec, because a deflater takes a few hundred kilobytes. It keeps at most a
 //! *window*: the last bytes of its compressed messages, before compression. And it keeps that only if
 //! the peers have agreed on *context takeover* (RFC 7692 §7.1.1), which lets a message refer to the
 //! ones before it. The codecs are in [`Codecs`]. One per thread is enough; each message starts with the

@@ -52,9 +52,10 @@ pub enum ProtocolError {
     ReservedBits,
     /// A frame had an opcode that is not defined (§5.2).
     ReservedOpcode(u8),
-    /// A compressed message had more blocks than 4,096, and one for each 64 bytes of its content. (Of
-    /// blocks with less than 11 bytes, 16 count as one, and those in the last 4 KiB of the payload do not
-    /// count.) Or it had more final blocks (RFC 7692 §7.2.3.4) than 32, and one for each KiB of its payload.
+    /// At some point, a compressed message had more than 4,096 blocks plus one for each 64 bytes
+    /// decompressed so far. (Of blocks with fewer than 11 bytes, 16 count as one, and those in the last
+    /// 4 KiB of the payload do not count.) Or it had more than 32 final blocks (RFC 7692 §7.2.3.4) plus
+    /// one for each KiB of its payload.
     TooManyBlocks,
     /// More consecutive empty fragments arrived than the configured limit allows.
     TooManyEmptyFragments,

@@ -22,7 +22,7 @@
 //! | offer | server | a request that is a valid opening handshake, not yet accepted |
 //! | reply | server | any response other than a 101, to be written |
 //! | response | client | what the server sent, as read: status, headers, body |
-//! | answer | client | what the response means: accepted or refused |
+//! | answer | client | what the response means: accepted or refused ([`Answer`]) |
 //! | refusal | client | a response with a final status other than 101 |
 //!
 //! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and responses borrow it.

@@ -1,4 +1,4 @@
-//! [`Codecs`]: the compressors and decompressors of a thread.
+//! [`Codecs`]: the deflaters and inflaters of a thread.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -14,7 +14,7 @@ use crate::deflate::{
 ///
 /// They have no memory of earlier messages; that is in the connections. Codecs are created when they
 /// are first needed, and reused. Nothing is allocated for a message once they are warm. There is one
-/// decompressor, and one compressor for each of the last four settings.
+/// inflater, and one deflater for each of the last four settings.
 #[derive(Default)]
 pub struct Codecs {
     inflater: Option<(&'static dyn Engine, Box<dyn Inflater>)>,
@@ -32,7 +32,7 @@ struct CachedDeflater {
     deflater: Box<dyn Deflater>,
 }
 
-/// How many compressors are kept.
+/// How many deflaters are kept.
 const MAX_DEFLATERS: usize = 4;
 
 /// How much memory for output is kept after a long message, in bytes.
@@ -45,7 +45,7 @@ impl Codecs {
         Self { inflater: None, deflaters: Vec::new(), output: Vec::new(), compressed: 0 }
     }
 
-    /// Returns the decompressor.
+    /// Returns the inflater.
     pub(crate) fn inflater(&mut self, engine: &'static dyn Engine) -> &mut dyn Inflater {
         if self.inflater.as_ref().is_some_and(|(other, _)| !is_same(*other, engine)) {
             self.inflater = None;
@@ -66,10 +66,10 @@ impl Codecs {
             return None;
         }
         // No distance can exceed all bytes there are. So, for what fits into the window, one
-        // compressor does for windows of any size.
+        // deflater does for windows of any size.
         let fits = history.len() + plain.len() <= bits.size();
         let settings = deflate.settings(if fits { WindowBits::MAX } else { bits });
-        // Fixed codes take up to nine bits for a byte. A compressor that could stop early would save
+        // Fixed codes take up to nine bits for a byte. A deflater that could stop early would save
         // little, because data that cannot be compressed is what it is fastest with.
         let room = plain.len().saturating_add(plain.len() / 8).saturating_add(64);
         self.make_room(room);
@@ -105,7 +105,7 @@ impl Codecs {
     }
 }
 
-/// Returns the compressor with these settings, creating it if necessary.
+/// Returns the deflater with these settings, creating it if necessary.
 fn cached<'c>(
     deflaters: &'c mut Vec<CachedDeflater>,
     engine: &'static dyn Engine,

@@ -69,8 +69,8 @@ impl Decompressor {
     }
 }
 
-/// Returns how long the payload of a compressed message may be whose content has at most `limit`
-/// bytes. What cannot be compressed grows a little.
+/// Returns the largest payload accepted for a compressed message with at most `limit` bytes of
+/// content. What cannot be compressed grows a little.
 pub(crate) const fn max_compressed(limit: usize) -> usize {
     limit.saturating_add(limit / 8).saturating_add(64)
 }

@@ -10,11 +10,11 @@ use crate::deflate::params::WindowBits;
 /// With the feature `deflate`, `ZlibRs` is one. Implement this trait to use
 /// another, for example without the standard library.
 pub trait Engine: fmt::Debug + Send + Sync {
-    /// Creates a decompressor, with a window of 32 KiB, which decompresses data with any smaller
+    /// Creates an inflater, with a window of 32 KiB, which decompresses data with any smaller
     /// window as well.
     fn inflater(&self) -> Box<dyn Inflater>;
 
-    /// Creates a compressor; `None` if this implementation cannot limit its window to
+    /// Creates a deflater; `None` if this implementation cannot limit its window to
     /// [`Settings::window_bits`]. Then messages that exceed the window are sent uncompressed.
     fn deflater(&self, settings: Settings) -> Option<Box<dyn Deflater>>;
 }
@@ -31,14 +31,14 @@ pub struct Settings {
     pub window_bits: WindowBits,
 }
 
-/// A decompressor.
+/// Decompresses streams of DEFLATE data.
 pub trait Inflater: Send {
     /// Starts a new stream. `history` has the bytes before it, to which it may refer: the older ones
     /// in the first slice, the newer ones in the second, up to 32 KiB in all.
     fn begin(&mut self, history: [&[u8]; 2]);
 
-    /// Decompresses until `compressed` has been read, `out` is full, or a block has ended that is not
-    /// among the last 4 KiB of `compressed`. There is at least one byte of room.
+    /// Decompresses until `compressed` has been read, `out` is full, or a block ends before the last
+    /// 4 KiB of `compressed`. There is at least one byte of room.
     ///
     /// The caller counts the blocks, because one without content takes time, too: a message with too many of
     /// them is refused. An implementation that reads further makes this limit weaker.
@@ -71,7 +71,7 @@ impl fmt::Display for Corrupt {
 
 impl core::error::Error for Corrupt {}
 
-/// A compressor.
+/// Compresses to streams of DEFLATE data.
 pub trait Deflater: Send {
     /// Compresses the whole of `plain` into `out`, as blocks of which none is final. The last is an
     /// empty block without compression, of which the last four bytes, `00 00 ff ff`, are left out

@@ -59,9 +59,9 @@ impl WindowBits {
         self.0 as u8
     }
 
-    /// Returns the window with which a message of this length is compressed that refers to no other:
-    /// the largest if the message fits into this one, because no reference then reaches further;
-    /// otherwise the [largest of four](Self::shared) that fits.
+    /// Returns the window for compressing a message of this length on its own: the largest if the
+    /// message fits into this one, because no reference then reaches further; otherwise the [largest of
+    /// four](Self::shared) that fits.
     pub(crate) const fn for_message_alone(self, len: usize) -> Self {
         if len <= self.size() { Self::MAX } else { self.shared() }
     }

@@ -28,8 +28,8 @@ pub struct Deflate {
     /// help only with long messages: JSON of 64 KiB shrinks to 22 % of its size at level 2, and to 18 %
     /// at level 6, which takes more than twice as long.
     pub level: u8,
-    /// How much memory a compressor takes for its symbols, from 1 (little) to 9. Values outside this
-    /// range are clamped. Default: 5, with which a compressor takes 280 KB. More gains at most 1 %.
+    /// How much memory a deflater takes for its symbols, from 1 (little) to 9. Values outside this
+    /// range are clamped. Default: 5, with which a deflater takes 280 KB. More gains at most 1 %.
     pub memory_level: u8,
     /// The shortest message that is compressed, in bytes. Default: 512. A shorter one fits into one
     /// packet anyway. A message that would not get shorter is sent as it is. To test peers, set

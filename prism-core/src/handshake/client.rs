@@ -191,8 +191,8 @@ impl ClientHandshake {
                 Stage::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
                 Stage::Head { .. } => {}
             }
-            // The status is checked before the rest of the head has arrived: a wrong one need not
-            // wait.
+            // The status is checked before the rest of the head has arrived, so that a bad one is
+            // refused at once.
             let status = parse_status(self.reader.within_limit(input.unparsed()))?;
             let bare_refusal = status.filter(|status| *status >= 200).map(Found::bare_refusal);
             let (length, response) = match self.find_head(input.unparsed()) {
