@@ -38,7 +38,7 @@ use self::{
     node_id::NodeId,
     run::ClusterTask,
     runtime::AnyRuntime,
-    shared::Shared,
+    shared::{ClusterHandle, Shared},
     topic::Topic,
 };
 
@@ -82,7 +82,7 @@ use self::{
 #[derive(Clone)]
 pub struct Cluster {
     rooms: Rooms,
-    shared: Arc<Shared>,
+    handle: Arc<ClusterHandle>,
     runtime: AnyRuntime,
     /// `None` if the backplane keeps no messages.
     history: Option<Arc<Hub>>,
@@ -111,24 +111,19 @@ impl Cluster {
         let clock = runtime.clone();
         let (shared, signals) = Shared::new(new_origin(), move || clock.now());
         let shared = Arc::new(shared);
-        let rooms = Rooms::in_cluster(options, shared.clone());
+        let handle = Arc::new(ClusterHandle::new(shared.clone()));
+        let rooms = Rooms::in_cluster(options, handle.clone());
         let (runs, left) = async_channel::bounded(1);
         let membership = rooms.downgrade();
         let hub = Arc::new(Hub::new(shared.signal()));
         let history = backplane.keeps_history().then(|| hub.clone());
         let any_runtime = AnyRuntime::new(runtime.clone());
         let history_task = HistoryTask::new(hub, any_runtime.clone(), membership.clone());
-        let task = ClusterTask::new(
-            runtime.clone(),
-            shared.clone(),
-            signals,
-            runs,
-            membership,
-            history_task,
-        );
+        let task =
+            ClusterTask::new(runtime.clone(), shared, signals, runs, membership, history_task);
         // In batches, because most of what it does is to send to many members.
         runtime.spawn(in_batches(task.run(backplane)));
-        Self { rooms, shared, runtime: any_runtime, history, left }
+        Self { rooms, handle, runtime: any_runtime, history, left }
     }
 
     /// Returns the rooms of this node. Each call returns the same.
@@ -141,7 +136,7 @@ impl Cluster {
     /// the process's stamps and connections.
     #[must_use]
     pub fn node(&self) -> NodeId {
-        self.shared.origin
+        self.handle.shared().origin
     }
 
     /// Returns a receiver of what happens from now on. If the node cannot reach the backplane, the first event is
@@ -157,13 +152,13 @@ impl Cluster {
     /// ```
     #[must_use]
     pub fn events(&self) -> ClusterEvents {
-        ClusterEvents(self.shared.listen())
+        ClusterEvents(self.handle.shared().listen())
     }
 
     /// Returns a snapshot of the counters.
     #[must_use]
     pub fn counts(&self) -> ClusterCounts {
-        let counts = self.shared.counts();
+        let counts = self.handle.shared().counts();
         let Some(hub) = &self.history else { return counts };
         let AppendCounts { kept, not_kept, unconfirmed } = hub.append_counts();
         ClusterCounts { kept, not_kept, unconfirmed, ..counts }
@@ -185,7 +180,7 @@ impl Cluster {
     /// confirms it in time. Otherwise it ends with [`AppendError::Unknown`](crate::AppendError::Unknown), or with
     /// [`Unavailable`](crate::AppendError::Unavailable) if it was not given to the backplane.
     pub async fn leave(&self) {
-        self.shared.leave();
+        self.handle.shared().leave();
         let _ = Deferring::new(self.left.recv()).await; // fails when the task has ended, and not before
     }
 }
@@ -200,7 +195,7 @@ impl ClusterEvents {
 impl Cluster {
     /// Returns a topic of presence on this node, if there is none with this name.
     pub(crate) fn topic(&self, name: &str) -> Option<Topic> {
-        Topic::new(name, &self.shared, self.rooms())
+        Topic::new(name, self.handle.clone())
     }
 
     pub(crate) fn runtime(&self) -> AnyRuntime {

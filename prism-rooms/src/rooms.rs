@@ -8,7 +8,7 @@ use std::{
 use prism_driver::{Connection, ConnectionId, Deferring};
 
 use crate::{
-    cluster::{event::MemberCount, shared::Shared},
+    cluster::{event::MemberCount, shared::ClusterHandle},
     error::JoinError,
     options::RoomsOptions,
     shards::DEFAULT_SHARDS,
@@ -51,7 +51,9 @@ pub struct Rooms {
 #[non_exhaustive]
 pub struct Departure<'a> {
     /// The [`Rooms`] that the hook is registered with. Use it to send to the other members. A hook that captured a
-    /// clone of `Rooms` instead would form a reference cycle with it, so that neither would ever be dropped.
+    /// clone of `Rooms` instead would form a reference cycle with it, so that neither would ever be dropped. So would
+    /// one that captured their [`Cluster`](crate::Cluster) or [`History`](crate::History), and the node would never
+    /// leave. A hook may capture a [`Presence`](crate::Presence).
     pub rooms: &'a Rooms,
     /// The connection that has left. If it has [ended](Self::ended), you can neither send to it nor add it to a
     /// room, but its ID, path, parameters, query and [data](Connection::data) are still available.
@@ -77,7 +79,7 @@ impl Rooms {
     }
 
     /// Creates the rooms of a node.
-    pub(crate) fn in_cluster(options: RoomsOptions, cluster: Arc<Shared>) -> Self {
+    pub(crate) fn in_cluster(options: RoomsOptions, cluster: Arc<ClusterHandle>) -> Self {
         let limit = options.max_rooms_per_connection;
         Self { membership: Membership::in_cluster(DEFAULT_SHARDS, limit, cluster) }
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prism_rooms::{
-    Cluster, HistoryError, JsonRooms, Keep, MemoryBackplane, MemoryBroker, Presence,
+    Cluster, ClusterEvent, HistoryError, JsonRooms, Keep, MemoryBackplane, MemoryBroker, Presence,
 };
 use prism_tokio::Tokio;
 use serde_json::{Value, json};
@@ -248,4 +248,23 @@ async fn a_cluster_has_one_history() {
     let first = handler();
     assert!(first.is_ok());
     assert_eq!(handler().err(), Some(HistoryError::Exists));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_leaves_when_its_handler_is_dropped_last() {
+    let broker = MemoryBroker::new();
+    let [here, there] = [(); 2].map(|()| Node::new(&broker, 100));
+    let (events, node) = (here.cluster.events(), there.cluster.node());
+    while events.recv().await != Some(ClusterEvent::NodeJoined { node }) {}
+    let Node { server: TestServer { handler, rooms }, cluster, .. } = there;
+    drop((cluster, rooms));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(
+        here.cluster.counts().nodes,
+        1,
+        "the handler has the rooms and the presence of the node"
+    );
+    drop(handler);
+    let event = tokio::time::timeout(Duration::from_secs(10), events.recv()).await;
+    assert_eq!(event, Ok(Some(ClusterEvent::NodeLeft { node })));
 }

@@ -329,7 +329,8 @@ impl Shared {
     }
 }
 
-/// The rooms' hold on their cluster. When it is dropped, the node leaves.
+/// Keeps a node in its cluster: when the last clone of its `Arc` is dropped, the node leaves. Rooms hold one, and so do
+/// topics of presence. These do not hold the rooms, whose hooks may have the presence.
 pub(crate) struct ClusterHandle(Arc<Shared>);
 
 impl ClusterHandle {
@@ -337,7 +338,7 @@ impl ClusterHandle {
         Self(shared)
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.0
     }
 }

@@ -4,16 +4,16 @@ use std::sync::{Arc, Weak, atomic::AtomicBool};
 
 use super::{
     present::Present,
-    shared::{PresenceChanges, Shared},
+    shared::{ClusterHandle, PresenceChanges, Shared},
     topic_observer::TopicObserver,
 };
-use crate::{directory::NameObserver, rooms::Rooms, signal::Signals};
+use crate::{directory::NameObserver, signal::Signals};
 
 /// A topic of presence on a node, which says who is there, until it [ends](TopicHandle).
 pub(crate) struct Topic {
     rooms: TopicRooms,
     /// The node is there as long as the topic.
-    _node: Rooms,
+    _node: Arc<ClusterHandle>,
 }
 
 /// The rooms of a topic. To the cluster, a room's name is that of its topic and its own.
@@ -30,12 +30,12 @@ pub(crate) struct TopicHandle(TopicRooms);
 
 impl Topic {
     /// Creates a topic of a node. Returns `None` if the node has one with this name.
-    pub(crate) fn new(name: &str, shared: &Arc<Shared>, node: Rooms) -> Option<Self> {
+    pub(crate) fn new(name: &str, node: Arc<ClusterHandle>) -> Option<Self> {
         // The name ends at the first colon.
         let prefix = Arc::from(name.replace('%', "%25").replace(':', "%3a") + ":");
         let is_open = Arc::new(AtomicBool::new(true));
-        let rooms = TopicRooms { shared: shared.clone(), prefix, is_open };
-        shared.add_topic(&rooms.prefix).then(|| Self { rooms, _node: node })
+        let rooms = TopicRooms { shared: node.shared().clone(), prefix, is_open };
+        rooms.shared.add_topic(&rooms.prefix).then_some(Self { rooms, _node: node })
     }
 
     /// Returns what ends the topic when it is dropped.

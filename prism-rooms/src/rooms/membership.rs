@@ -43,7 +43,7 @@ pub(crate) struct Membership<M: Member> {
     records: MemberRecords<M>,
     rooms: Directory<Members<M>>,
     /// `None` if there are no other nodes.
-    cluster: Option<ClusterHandle>,
+    cluster: Option<Arc<ClusterHandle>>,
     everyone: Lock<Members<M>>,
     /// Held while a message is delivered.
     broadcast_lock: BroadcastLock,
@@ -75,15 +75,15 @@ impl<M: Member> Membership<M> {
     pub(crate) fn in_cluster(
         shards: usize,
         max_rooms_per_member: usize,
-        cluster: Arc<Shared>,
+        cluster: Arc<ClusterHandle>,
     ) -> Arc<Self> {
-        let rooms = Directory::observed(shards, cluster.clone());
-        Self::with_rooms(rooms, Some(ClusterHandle::new(cluster)), shards, max_rooms_per_member)
+        let rooms = Directory::observed(shards, cluster.shared().clone());
+        Self::with_rooms(rooms, Some(cluster), shards, max_rooms_per_member)
     }
 
     fn with_rooms(
         rooms: Directory<Members<M>>,
-        cluster: Option<ClusterHandle>,
+        cluster: Option<Arc<ClusterHandle>>,
         shards: usize,
         max_rooms_per_member: usize,
     ) -> Arc<Self> {
@@ -177,7 +177,7 @@ impl<M: Member> Membership<M> {
 
     /// Returns the node that these rooms belong to, if there are others.
     pub(crate) fn cluster(&self) -> Option<&Shared> {
-        self.cluster.as_ref().map(ClusterHandle::shared)
+        self.cluster.as_ref().map(|cluster| &**cluster.shared())
     }
 
     /// Returns the number of members in `everyone`.

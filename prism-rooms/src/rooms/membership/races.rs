@@ -9,7 +9,10 @@ use loom::thread;
 
 use super::{Membership, fake_member::FakeMember};
 use crate::{
-    cluster::{node_id::node_id, shared::Shared},
+    cluster::{
+        node_id::node_id,
+        shared::{ClusterHandle, Shared},
+    },
     sync::Lock,
 };
 
@@ -261,7 +264,8 @@ impl Follower {
 fn membership_in_cluster() -> (Arc<Membership<FakeMember>>, Arc<Shared>, Receiver<()>) {
     let (cluster, signals) = Shared::new(node_id(1), || Duration::ZERO);
     let cluster = Arc::new(cluster);
-    (Membership::in_cluster(1, usize::MAX, cluster.clone()), cluster, signals)
+    let handle = Arc::new(ClusterHandle::new(cluster.clone()));
+    (Membership::in_cluster(1, usize::MAX, handle), cluster, signals)
 }
 
 #[test]
