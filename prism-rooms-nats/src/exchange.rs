@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// How much waits for a `PONG`, at most. What is more is delivered. That costs no message: a loss at this very moment
-/// may go unreported.
+/// may go unreported. At a server that takes over, more ends that instead: delivered before what the old server still
+/// has, it would make the cluster take that for repeated.
 const MAX_HELD: usize = 4 << 20;
 
 /// What a message that waits takes, besides its payload, roughly.
@@ -85,6 +86,11 @@ impl<'a> Exchange<'a> {
     pub(crate) fn release(&mut self) {
         self.is_withheld = false;
         self.deliver();
+    }
+
+    /// Returns whether more waits for another server than there is room for.
+    pub(crate) const fn withholds_too_much(&self) -> bool {
+        self.is_withheld && self.held_bytes > MAX_HELD
     }
 
     /// Adds what carries out the commands, and asks whether that is done.
@@ -195,7 +201,8 @@ impl<'a> Exchange<'a> {
     /// Delivers what does not wait for a confirmation.
     fn deliver(&mut self) {
         while let Some((_, payload)) = self.held.pop_front_if(|(subscription, _)| {
-            !self.is_withheld && *subscription <= self.last_confirmed || self.held_bytes > MAX_HELD
+            !self.is_withheld
+                && (*subscription <= self.last_confirmed || self.held_bytes > MAX_HELD)
         }) {
             self.held_bytes -= OVERHEAD + payload.len();
             self.session.received(payload);

@@ -3,7 +3,7 @@
 //! ```text
 //!   Opening ─► Subscribing ── both servers have done all ──► Settling ── 250 ms ──► Flushing ─► the next server is used
 //!      ▲            │                                            │                      │
-//!      └────────────┴── the next server fails, or takes too long ┴──────────────────────┘
+//!      └────────────┴── the next server fails, takes too long, ──┴ or sends too much ───┘
 //! ```
 //!
 //! Until the end, the session receives from both servers. What arrives from the next one is withheld until the old one
@@ -83,7 +83,8 @@ impl<'a, N: Network> Handover<'a, N> {
         }
         let Some(next) = &mut self.next else { return Poll::Pending };
         let is_lost = next.upstream.poll_turn(self.endpoint, cx).is_ready();
-        if is_lost || next.is_late.as_mut().poll(cx).is_ready() {
+        let is_late = next.is_late.as_mut().poll(cx).is_ready();
+        if is_lost || is_late || next.upstream.withholds_too_much() {
             self.next = None;
             self.opening = Box::pin(open(self.endpoint, old.server().clone(), RETRY));
             cx.waker().wake_by_ref(); // for the commands that wait

@@ -34,7 +34,8 @@
 //!
 //! It needs a NATS server of version 2, without JetStream: nothing is stored there. [The guide](docs::nats) says how to
 //! set one up, and what happens when it fails; [another one](docs::servers) is about several servers.
-//! [The guarantees of clusters](prism_rooms::docs::cluster) all hold with one server. A
+//! [The guarantees of clusters](prism_rooms::docs::cluster) hold with one server, but for a loss while
+//! [too much arrives](docs::nats#a-process-that-does-not-keep-up) before a subscription is confirmed. A
 //! [`History`](prism_rooms::History) needs another backplane, such as Redis: on this one,
 //! [`History::on`](prism_rooms::History::on) returns an error.
 //!

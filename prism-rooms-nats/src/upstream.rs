@@ -69,6 +69,11 @@ impl<'a> Upstream<'a> {
         self.exchange.release();
     }
 
+    /// Returns whether more waits for another server than there is room for.
+    pub(crate) const fn withholds_too_much(&self) -> bool {
+        self.exchange.withholds_too_much()
+    }
+
     /// Writes, and reads as much as belongs to a turn. Ready when the connection is lost.
     pub(crate) fn poll_turn<N: Network>(
         &mut self,

@@ -114,6 +114,34 @@ fn what_the_old_server_still_has_arrives_first() {
     });
 }
 
+/// The node stays for the moment, because what it would deliver from the next server is more than it can hold.
+#[test]
+fn what_the_old_server_still_has_is_not_lost_if_the_next_one_sends_much() {
+    let sim = Sim::new();
+    start_three(&sim);
+    sim.run(async {
+        let scene = Scene::start(&sim, "nats://192.0.2.2,192.0.2.3").await;
+        let received = scene.there.counts().received;
+        scene.connection.to_client().insert(LAME_DUCK);
+        sim.settle().await;
+        scene.connection.to_client().stall();
+        for _ in 0..50 {
+            scene.here.rooms().to("tea").send("x".repeat(100 << 10));
+            sim.pass(Duration::from_millis(10)).await;
+        }
+        assert_eq!(scene.there.counts().received, received, "the old server goes first");
+        scene.connection.to_client().resume();
+        sim.pass(Duration::from_secs(1)).await;
+        let counts = scene.there.counts();
+        assert_eq!((counts.received - received, counts.missed), (50, 0));
+        assert!(!scene.connection.dropped_by_client());
+        sim.pass(Duration::from_secs(3)).await;
+        assert!(scene.connection.dropped_by_client(), "it has moved after all");
+        let counts = scene.there.counts();
+        assert_eq!((counts.received - received, counts.missed), (50, 0));
+    });
+}
+
 #[test]
 fn a_node_stays_if_there_is_no_other_server() {
     let sim = Sim::new();
