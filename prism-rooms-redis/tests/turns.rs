@@ -1,4 +1,4 @@
-//! How much is read at once.
+//! How much is read at once, and how often a node's task is polled for that.
 
 use prism_rooms::Cluster;
 use prism_test::Sim;
@@ -45,5 +45,20 @@ fn a_message_longer_than_a_turn_takes_no_time() {
         let cluster = flooded(&sim, 1 << 20).await;
         sim.settle().await;
         assert_eq!(cluster.counts().refused, 1);
+    });
+}
+
+#[test]
+fn a_message_is_delivered_in_one_poll() {
+    let sim = Sim::new();
+    sim.run(async {
+        Server::start(&sim, |_| None);
+        let cluster = node(&sim);
+        sim.settle().await;
+        let connection = sim.last_connection().expect("a connection");
+        connection.to_client().insert(&message_to_all("x"));
+        assert!(sim.tick());
+        assert_eq!(cluster.counts().refused, 1);
+        assert!(!sim.tick(), "the node has woken itself");
     });
 }

@@ -99,6 +99,8 @@ pub struct Session {
 pub(crate) struct Inputs {
     pub(crate) is_connected: bool,
     pub(crate) events: VecDeque<SessionEvent>,
+    /// Whether the cluster's task takes them without being woken: it polls the backplane, or was woken already.
+    are_expected: bool,
 }
 
 #[derive(Debug)]
@@ -122,8 +124,7 @@ impl Session {
 
     /// Reports that the connection is open. Commands follow.
     pub fn connected(&self) {
-        self.inputs.lock().is_connected = true;
-        self.has_inputs.send();
+        self.report(|inputs| inputs.is_connected = true);
     }
 
     /// Waits for commands, and returns them in their order: at least one. Cancel-safe.
@@ -146,22 +147,22 @@ impl Session {
     /// Reports that a command has been carried out, in any order. If it is a subscription, this has to be called before
     /// [`received`](Self::received) is called for what was published after that.
     pub fn done(&self, ticket: Ticket) {
-        self.report(SessionEvent::Done(ticket));
+        self.report_event(SessionEvent::Done(ticket));
     }
 
     /// Reports what has arrived on a channel, also from this session itself. Never waits.
     pub fn received(&self, payload: Bytes) {
-        self.report(SessionEvent::Received(payload));
+        self.report_event(SessionEvent::Received(payload));
     }
 
     /// Reports that a message was [kept](Command::Append), at this position.
     pub fn appended(&self, ticket: Ticket, position: Position) {
-        self.report(SessionEvent::Replied(ticket, Reply::Appended(position)));
+        self.report_event(SessionEvent::Replied(ticket, Reply::Appended(position)));
     }
 
     /// Reports what was [read](Command::Read).
     pub fn read(&self, ticket: Ticket, page: Page) {
-        self.report(SessionEvent::Replied(ticket, Reply::Page(page)));
+        self.report_event(SessionEvent::Replied(ticket, Reply::Page(page)));
     }
 
     /// Reports that a [`Publish`](Command::Publish), an [`Append`](Command::Append) or a [`Read`](Command::Read) was
@@ -169,17 +170,37 @@ impl Session {
     /// published, prefer to end the session, unless the reason concerns that message alone: it may be too large for the
     /// broker.
     pub fn refused(&self, ticket: Ticket, reason: impl Into<String>) {
-        self.report(SessionEvent::Replied(ticket, Reply::Refused(reason.into())));
+        self.report_event(SessionEvent::Replied(ticket, Reply::Refused(reason.into())));
     }
 
-    fn report(&self, event: SessionEvent) {
-        self.inputs.lock().events.push_back(event);
-        self.has_inputs.send();
+    fn report_event(&self, event: SessionEvent) {
+        self.report(|inputs| inputs.events.push_back(event));
+    }
+
+    fn report(&self, add: impl FnOnce(&mut Inputs)) {
+        let mut inputs = self.inputs.lock();
+        add(&mut inputs);
+        let are_expected = mem::replace(&mut inputs.are_expected, true);
+        drop(inputs);
+        if !are_expected {
+            self.has_inputs.send();
+        }
+    }
+
+    /// Begins to expect inputs: until they are taken, the cluster's task is not woken for them.
+    pub(crate) fn expect_inputs(&self) {
+        self.inputs.lock().are_expected = true;
+    }
+
+    /// Returns whether there are inputs. If there are none, the cluster's task is woken for those that follow.
+    pub(crate) fn has_expected_inputs(&self) -> bool {
+        let mut inputs = self.inputs.lock();
+        inputs.are_expected = inputs.is_connected || !inputs.events.is_empty();
+        inputs.are_expected
     }
 
     pub(crate) fn take_inputs(&self) -> Inputs {
-        let mut inputs = self.inputs.lock();
-        Inputs { is_connected: inputs.is_connected, events: mem::take(&mut inputs.events) }
+        mem::take(&mut *self.inputs.lock())
     }
 
     /// Adds commands for the backplane.

@@ -21,6 +21,7 @@ use crate::{
 
 pub(crate) mod action;
 pub(crate) mod core;
+mod deadline;
 pub(crate) mod elsewhere;
 pub(crate) mod envelope;
 pub(crate) mod event;

@@ -1,7 +1,13 @@
 //! [`Signal`]: wakes a task, but only once no lock is held.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use async_channel::{Receiver, Sender};
-use prism_driver::hold_wakeups;
+use futures_lite::Stream;
+use prism_driver::{Deferring, hold_wakeups};
 
 /// Wakes the task that waits on its receiver, which has to be polled in a
 /// [`Deferring`](prism_driver::Deferring).
@@ -36,6 +42,31 @@ impl Drop for Signal {
     fn drop(&mut self) {
         let _wakeups = hold_wakeups(); // until the channel's lock is free
         drop(self.0.take());
+    }
+}
+
+/// Receives signals again and again. It goes on to listen between two polls, so a poll in vain costs little.
+pub(crate) struct SignalReceiver(Deferring<NextSignal>);
+
+/// Ready for each signal, and not only once.
+struct NextSignal(Pin<Box<Receiver<()>>>);
+
+impl SignalReceiver {
+    pub(crate) fn new(signals: Receiver<()>) -> Self {
+        Self(Deferring::new(NextSignal(Box::pin(signals))))
+    }
+
+    /// Takes a signal. If there is none, the task of `cx` is woken for the next one.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl Future for NextSignal {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll_next(cx).map(drop)
     }
 }
 

@@ -1,18 +1,20 @@
 //! [`ClusterTask`]: the task of a cluster. It serves sessions one after the other, and moves what the core decides.
 
 use std::{
+    future::poll_fn,
     iter,
     sync::{Arc, Weak},
+    task::Poll,
     time::Duration,
 };
 
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
-use futures_lite::future::{or, pending, yield_now};
-use prism_driver::{Connection, Deferring, Runtime, contain, hold_wakeups};
+use prism_driver::{Connection, Runtime, contain, hold_wakeups};
 
 use super::{
     core::{Core, Question},
+    deadline::DeadlineTimer,
     event::ClusterEvent,
     served::Served,
     shared::Shared,
@@ -25,13 +27,15 @@ use crate::{
     },
     history::{record::is_published, task::HistoryTask},
     rooms::{deliver::deliver, membership::Membership},
+    signal::SignalReceiver,
 };
 
-pub(super) struct ClusterTask<R> {
+pub(super) struct ClusterTask<R: Runtime> {
     runtime: R,
     core: Core,
     shared: Arc<Shared>,
-    signals: Receiver<()>,
+    signals: SignalReceiver,
+    deadline: DeadlineTimer<R>,
     /// Closed when the node has left.
     runs: Sender<()>,
     /// It holds the cluster, not the other way round.
@@ -40,7 +44,7 @@ pub(super) struct ClusterTask<R> {
 }
 
 /// However the task ends, also with its runtime.
-impl<R> Drop for ClusterTask<R> {
+impl<R: Runtime> Drop for ClusterTask<R> {
     fn drop(&mut self) {
         let _wakeups = hold_wakeups(); // a channel that is closed wakes its receivers under its lock
         self.history.end();
@@ -63,7 +67,8 @@ impl<R: Runtime> ClusterTask<R> {
         history: HistoryTask,
     ) -> Self {
         let core = Core::new(shared.origin, runtime.now());
-        Self { runtime, core, shared, signals, runs, membership, history }
+        let (signals, deadline) = (SignalReceiver::new(signals), DeadlineTimer::new());
+        Self { runtime, core, shared, signals, deadline, runs, membership, history }
     }
 
     /// Runs until the node has left.
@@ -76,51 +81,64 @@ impl<R: Runtime> ClusterTask<R> {
                 self.core.handle_session_ended(reason, &mut self.shared.outbox.lock(), now);
                 self.history.handle_session_ended();
             } else {
-                self.wait().await;
+                self.wait(None).await;
             }
         }
         contain(|| drop(backplane));
     }
 
-    /// Serves a session, and returns why it has ended.
+    /// Serves a session until it has to end. Returns why.
     async fn serve(&mut self, backplane: &impl Backplane) -> String {
         let session = Session::new(self.shared.signal());
-        // The backplane goes first, so that what it receives is delivered in the same poll.
-        let reason = or(Served::new(backplane, &session), self.attach(&session)).await;
+        let mut served = Served::new(backplane, &session);
+        let reason = loop {
+            if self.advance(Some(&session)) {
+                break "this node leaves".to_owned();
+            }
+            if let Some(reason) = self.core.why_lost(self.runtime.now()) {
+                break reason.to_owned();
+            }
+            if let Some(reason) = self.wait(Some(&mut served)).await {
+                break reason;
+            }
+            served.hold_wakeups();
+        };
+        drop(served);
         self.advance(Some(&session)); // what has arrived at last
         reason
     }
 
-    /// Exchanges commands and envelopes with a session, until it has to end. Returns why.
-    async fn attach(&mut self, session: &Session) -> String {
-        loop {
-            if self.advance(Some(session)) {
-                return "this node leaves".to_owned();
-            }
-            if let Some(reason) = self.core.why_lost(self.runtime.now()) {
-                return reason.to_owned();
-            }
-            match self.signals.try_recv() {
-                Ok(()) => yield_now().await, // to the backplane, and to other tasks
-                Err(_) => self.wait().await,
-            }
-        }
-    }
-
-    /// Waits for a signal or a deadline.
-    async fn wait(&self) {
+    /// Waits for something to do: what the backplane reports, a signal or a deadline. Returns why the session has
+    /// ended, if it has.
+    async fn wait(&mut self, mut served: Option<&mut Served<'_>>) -> Option<String> {
         let now = self.runtime.now();
         let deadlines = [self.core.next_deadline(now), self.history.next_deadline()];
-        let deadline = async {
-            match deadlines.into_iter().flatten().min() {
-                Some(deadline) => drop(self.runtime.sleep(deadline.saturating_sub(now)).await),
-                None => pending().await,
+        self.deadline.set(deadlines.into_iter().flatten().min(), &self.runtime, now);
+        let (mut is_due, mut has_waited) = (false, false);
+        poll_fn(|cx| {
+            if is_due {
+                return Poll::Ready(None);
             }
-        };
-        let signalled = async {
-            let _ = Deferring::new(self.signals.recv()).await;
-        };
-        or(signalled, deadline).await;
+            // The backplane goes first, so that what it receives is delivered in the same poll.
+            if let Some(served) = &mut served
+                && let Poll::Ready(ended) = served.poll(cx)
+            {
+                if ended.is_some() {
+                    return Poll::Ready(ended);
+                }
+                is_due = true;
+            }
+            is_due |= self.signals.poll(cx).is_ready() || self.deadline.poll(cx).is_ready();
+            if is_due && has_waited {
+                return Poll::Ready(None);
+            }
+            if is_due {
+                cx.waker().wake_by_ref(); // other tasks get a turn
+            }
+            has_waited = true;
+            Poll::Pending
+        })
+        .await
     }
 
     /// Does all that can be done now. Returns whether the node has left.
