@@ -96,8 +96,7 @@ impl Core {
         let missed = peer.sent_to_everyone(everyone);
         report(missed, origin, None, &mut self.events, &mut self.counts);
         for RoomPosition { room, position } in rooms {
-            let Some(name) = self.subscriptions.name(room) else { continue };
-            let followed_since = self.subscriptions.followed_since(room);
+            let Some((name, followed_since)) = self.subscriptions.followed(room) else { continue };
             let missed = peer.sent_to_room(name, *position, followed_since);
             report(missed, origin, Some(name), &mut self.events, &mut self.counts);
             if missed > 0 {
@@ -118,8 +117,8 @@ impl Core {
             Targets::Rooms(targets) => {
                 let mut rooms = Vec::with_capacity(targets.len());
                 for RoomPosition { room, position } in targets {
-                    let Some(name) = self.subscriptions.name(room) else { continue };
-                    let followed_since = self.subscriptions.followed_since(room);
+                    let followed = self.subscriptions.followed(room);
+                    let Some((name, followed_since)) = followed else { continue };
                     let missed = peer.arrived_for_room(name, position, followed_since);
                     report(missed, origin, Some(name), &mut self.events, &mut self.counts);
                     rooms.push(name.clone());

@@ -63,18 +63,11 @@ impl Sequences {
         number: u64,
         now: Duration,
     ) -> (Arc<str>, Position) {
-        if !self.rooms.contains_key(room) {
-            while !self.rooms.is_empty()
-                && (self.rooms.len() >= MAX_COUNTED || self.names + room.len() > MAX_NAMES)
-            {
-                self.forget_one();
-            }
-            // Numbers increase, so a room that was forgotten gets a higher generation.
-            let position = Position { generation: number, sequence: 0 };
-            self.names += room.len();
-            self.rooms.insert(room.into(), Sequence { position, used: now, fresh: None });
-        }
-        let (_, room, sequence) = self.rooms.get_full_mut(room).expect("it is in there now");
+        let index = match self.rooms.get_index_of(room) {
+            Some(index) => index,
+            None => self.begin(room, number, now),
+        };
+        let (room, sequence) = self.rooms.get_index_mut(index).expect("it is in there now");
         sequence.position.sequence += 1;
         sequence.used = now;
         let turn = sequence.fresh.map_or(self.next_turn, |(turn, _)| turn);
@@ -128,6 +121,19 @@ impl Sequences {
     /// Returns whether one heartbeat was not enough for the rooms to mention as soon as possible.
     pub(super) fn has_fresh(&self) -> bool {
         self.fresh.len() > MAX_HEARTBEAT_ROOMS - ROTATION
+    }
+
+    /// Begins to count the envelopes to a room. Returns its index.
+    fn begin(&mut self, room: &str, number: u64, now: Duration) -> usize {
+        while !self.rooms.is_empty()
+            && (self.rooms.len() >= MAX_COUNTED || self.names + room.len() > MAX_NAMES)
+        {
+            self.forget_one();
+        }
+        // Numbers increase, so a room that was forgotten gets a higher generation.
+        let position = Position { generation: number, sequence: 0 };
+        self.names += room.len();
+        self.rooms.insert_full(room.into(), Sequence { position, used: now, fresh: None }).0
     }
 
     /// Forgets the room that was not sent to for the longest time, of a few.

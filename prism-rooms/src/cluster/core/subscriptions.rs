@@ -243,14 +243,11 @@ impl Subscriptions {
         self.rooms.get(room).is_some_and(|subscription| subscription.state == State::Active)
     }
 
-    /// Returns the name of a room, if it is known.
-    pub(super) fn name(&self, room: &str) -> Option<&Arc<str>> {
-        self.rooms.get_key_value(room).map(|(name, _)| name)
-    }
-
-    /// Returns after how many arrivals a room was subscribed to for the first time; `None` if it may not have been yet.
-    pub(super) fn followed_since(&self, room: &str) -> Option<u64> {
-        self.rooms.get(room)?.followed_since
+    /// Returns the name of a room, if it is known, and after how many arrivals it was subscribed to for the first time;
+    /// `None` if it may not have been yet.
+    pub(super) fn followed(&self, room: &str) -> Option<(&Arc<str>, Option<u64>)> {
+        let (name, subscription) = self.rooms.get_key_value(room)?;
+        Some((name, subscription.followed_since))
     }
 }
 
