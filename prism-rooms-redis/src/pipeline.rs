@@ -30,6 +30,8 @@ pub(crate) struct Pipeline {
     connection: Connection,
     /// What the names of all channels and keys begin with.
     prefix: Box<str>,
+    /// The name of the last channel that was published on. Kept for its memory.
+    name: String,
     /// Whether the server is asked again what its role is.
     role_counts: bool,
     /// What Redis has yet to reply to.
@@ -79,6 +81,7 @@ impl Pipeline {
         Self {
             connection,
             prefix: prefix.into(),
+            name: String::new(),
             role_counts,
             pending: VecDeque::new(),
             append_script: Script::new(history::APPEND),
@@ -95,8 +98,8 @@ impl Pipeline {
     }
 
     pub(crate) fn publish(&mut self, channel: &Channel, payload: &[u8], ticket: Ticket) {
-        let channel = format!("{}:{channel}", self.prefix);
-        self.connection.push(&[b"PUBLISH", channel.as_bytes(), payload]);
+        command::write_name(&mut self.name, &self.prefix, channel);
+        self.connection.push(&[b"PUBLISH", self.name.as_bytes(), payload]);
         self.pending.push_back(PendingReply::Publish(ticket));
     }
 
