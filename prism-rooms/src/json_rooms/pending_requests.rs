@@ -1,20 +1,18 @@
 //! [`PendingRequests`]: the joins and leaves that are being executed.
 
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use async_channel::Sender;
 use prism_driver::{ConnectionId, Deferring, hold_wakeups};
+
+use crate::sync::Lock;
 
 /// The joins that wait for the application's decision or are being executed, and the leaves. Each connection has at
 /// most one, because its requests are executed one after the other. What becomes of a connection in such a room is up
 /// to that request, and not to [`after_leave`](super::departures::after_leave).
 #[derive(Clone, Default)]
 pub(super) struct PendingRequests {
-    requests: Arc<Mutex<HashMap<ConnectionId, PendingRequest>>>,
+    requests: Arc<Lock<HashMap<ConnectionId, PendingRequest>>>,
 }
 
 struct PendingRequest {
@@ -53,7 +51,7 @@ impl PendingRequests {
     }
 
     fn with<R>(&self, access: impl FnOnce(&mut HashMap<ConnectionId, PendingRequest>) -> R) -> R {
-        access(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+        access(&mut self.requests.lock())
     }
 }
 
