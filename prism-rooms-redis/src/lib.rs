@@ -40,7 +40,8 @@
 //!
 //! A session has two connections, in the cluster's own task: one publishes, and one listens. Commands that are queued
 //! together are sent in one write. Up to 64 KiB are read at a time, and delivered before more are read. Each room is
-//! a channel, so a process receives only what its members need, and nothing is stored in Redis.
+//! a channel, so a process receives only what its members need. Nothing is stored in Redis unless you use a
+//! [`History`](prism_rooms::History).
 //!
 //! RESP3, the protocol of Redis, is implemented here, as far as it is needed. So the crate adds no other crates to your
 //! build, works on each of Prism's runtimes with their own streams, and delivers payloads as parts of what it has read.

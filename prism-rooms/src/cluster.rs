@@ -49,8 +49,9 @@ use self::{
 /// The nodes exchange messages over a [`Backplane`]. Each has [`rooms`](Self::rooms), which are used like any others. A
 /// message to a room is sent to its members on this node, as always, and published for the others. The same is true of
 /// messages to [everyone](Rooms::everyone), of [`close`](crate::Recipients::close), and of
-/// [`wake`](crate::Recipients::wake). Everything else about rooms is local: [`len`](Rooms::len),
-/// [`members`](Rooms::members) and the other methods see the connections of this node. Presence that is
+/// [`wake`](crate::Recipients::wake). [`len_everywhere`](Rooms::len_everywhere) counts the members on all nodes, and
+/// [`reached`](Rooms::reached) waits until messages of the others arrive. The other methods of rooms, such as
+/// [`len`](Rooms::len) and [`members`](Rooms::members), see the connections of this node. Presence that is
 /// [on the cluster](crate::Presence::on) shows the people on all nodes.
 ///
 /// ```no_run

@@ -13,7 +13,8 @@ use crate::history::position::Position;
 pub struct Keep {
     /// How many messages are kept, at least: 1 or more. A backplane may keep a few more. A message has at most 1 MiB.
     pub messages: u32,
-    /// How long all of them are kept after the last one, at least. It counts as one second at least.
+    /// How long all of them are kept after the last one, at least. It counts as one second at least. A
+    /// [`MemoryBroker`](crate::MemoryBroker) ignores it.
     pub age: Duration,
 }
 

@@ -26,7 +26,8 @@ use self::broker::{Broker, Connection, Node};
 /// broker.
 ///
 /// It may also keep the messages of a [`History`](crate::History) for a server that is alone. They are lost when that
-/// ends. It keeps up to 64 MiB: beyond that, it forgets the rooms that have not been used for the longest time.
+/// ends. It keeps up to 64 MiB: beyond that, it forgets the rooms that have not been used for the longest time. It
+/// ignores [`Keep::age`](crate::Keep::age), because it has no clock.
 ///
 /// On `prism-test`'s simulation, a test of an outage takes no time:
 ///
