@@ -128,7 +128,7 @@ impl<N: Network> Endpoint<N> {
         or(self.open(server, share.clamp(MIN_CONNECTING, MAX_CONNECTING)), late).await
     }
 
-    /// Opens a connection, and logs in. TCP may take so long.
+    /// Opens a connection, and logs in. `limit` is for the TCP connection.
     async fn open(
         &self,
         server: &Server,

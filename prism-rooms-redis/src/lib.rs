@@ -16,7 +16,7 @@
 //!     }
 //!
 //!     async fn on_message(&self, _: &Connection, message: Message<'_>) {
-//!         self.0.to("lobby").send(message); // to the members at all processes
+//!         self.0.to("lobby").send(message); // to the members in all processes
 //!     }
 //! }
 //!

@@ -176,7 +176,7 @@ impl Cluster {
     /// Connections that are still open stay so, and their rooms go on locally: members receive what is sent to them on
     /// this node, other nodes [miss](crate::Elsewhere::Missed) it, and presence shows the people of this node. Members
     /// of rooms with a [`History`](crate::History) are closed with 1012 instead, because they can receive nothing more
-    /// here. They come back to another node, which sends them what they have missed.
+    /// here. They reconnect to another node, which sends them what they have missed.
     ///
     /// [`History::append`](crate::History::append) fails from now on. What is being appended is kept if the backplane
     /// confirms it in time. Otherwise it ends with [`AppendError::Unknown`](crate::AppendError::Unknown), or with

@@ -120,7 +120,7 @@ impl History {
     /// Members receive it from the backplane, those of this node, too: perhaps before this returns, perhaps after. A
     /// member whose outbox is full gets it when it has room again.
     ///
-    /// If the future is dropped, the message is or is not kept.
+    /// If the future is dropped, the message may or may not be kept.
     ///
     /// # Errors
     /// If the message is not kept, or not known to be: see [`AppendError`]. Only after [`AppendError::Unknown`] may
@@ -173,7 +173,7 @@ impl History {
     }
 
     /// Adds a connection to a room, as [`join`](Self::join) does, and sends it the last messages that were appended: at
-    /// most so many, and not more than are kept. It is for clients without a position, which are new to the room.
+    /// most `messages`, and not more than are kept. It is for clients without a position, which are new to the room.
     ///
     /// Returns [`Joined::Whole`] also if fewer messages are kept than the client wants, or none. With
     /// [`Joined::Broken`], some were lost after the client was sent others.

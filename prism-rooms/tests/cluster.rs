@@ -323,7 +323,7 @@ impl Handler for Join {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-/// Returns how often tasks are polled until a message of another node is in the hands of so many members.
+/// Returns how often tasks are polled until a message of another node has reached `count` members.
 fn polls_for_members(count: usize) -> usize {
     let world = World::new(2);
     let rooms = &world.nodes[1].rooms;

@@ -153,7 +153,7 @@ impl View {
         }
     }
 
-    /// Waits until so many people are there. Returns how long that has taken.
+    /// Waits until `count` people are there. Returns how long that has taken.
     pub(crate) async fn wait_for(&mut self, world: &World, count: usize) -> Duration {
         let began = world.sim.now();
         self.update().await;

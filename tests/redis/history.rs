@@ -21,7 +21,7 @@ pub(crate) struct Node {
     _serving: Sender<Infallible>,
 }
 
-/// Lets each connection join the room `tea`, from the position in its query on, or with so many of the last messages.
+/// Lets each connection join the room `tea`, from the position in its query on, or with the last messages.
 struct Repeats(History);
 
 impl Handler for Repeats {
@@ -94,7 +94,7 @@ impl Node {
         self.join_as::<N>(&query).await
     }
 
-    /// Connects a client that has no position, and wants so many of the last messages.
+    /// Connects a client that has no position, and wants the last `count` messages.
     pub(crate) async fn join_with_recent<N: Net>(
         &self,
         count: usize,

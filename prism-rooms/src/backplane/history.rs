@@ -19,7 +19,7 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Keeps at least so many messages of each room, for at least so long after the last one.
+    /// Keeps at least `messages` messages of each room, for at least `age` after the last one.
     #[must_use]
     pub const fn new(messages: u32, age: Duration) -> Self {
         Self { messages, age }

@@ -149,7 +149,7 @@ impl Core {
         self.presence.handle_topic_ended(prefix, now);
     }
 
-    /// Answers how many members a room has on all nodes. It has so many here.
+    /// Answers how many members a room has on all nodes. `members` is its number of members on this node.
     pub(crate) fn handle_count_request(
         &mut self,
         room: &str,

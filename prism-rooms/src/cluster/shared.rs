@@ -165,7 +165,8 @@ impl Shared {
         answer
     }
 
-    /// Asks how many members a room has on all nodes. It has so many here. The channel is closed if the node has left.
+    /// Asks how many members a room has on all nodes. `members` is its number of members on this node. The channel is
+    /// closed if the node has left.
     pub(crate) fn count(&self, room: &str, members: usize) -> Receiver<MemberCount> {
         let (answer_to, answer) = async_channel::bounded(1);
         if let Some(changes) = &mut *self.changes.lock() {

@@ -43,7 +43,7 @@ impl Appends {
         Self(Arc::new(Lock::new(State::default())))
     }
 
-    /// Adds a message of so many bytes. Returns it with the receiver of its answer, or `None` if too many wait.
+    /// Adds a message of `bytes` bytes. Returns it with the receiver of its answer, or `None` if too many wait.
     pub(super) fn begin(
         &self,
         bytes: usize,

@@ -100,8 +100,8 @@ impl Hub {
         drop(replaced); // unlocked: it is the application's
     }
 
-    /// Adds a message of so many bytes that is to be kept. Returns it with the receiver of its answer, or `None` if too
-    /// many wait.
+    /// Adds a message of `bytes` bytes that is to be kept. Returns it with the receiver of its answer, or `None`
+    /// if too many wait.
     pub(super) fn begin_append(
         &self,
         bytes: usize,

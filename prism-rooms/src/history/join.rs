@@ -51,7 +51,7 @@ impl Joining {
                 JoinStep::Page { after, page } if self.is_member() => {
                     let progress = self.send(&after, &page).await?;
                     drop(page);
-                    self.hub.wake(); // only so many pages may be in hand, and others may wait for that
+                    self.hub.wake(); // the number of pages in hand is limited, and others may wait for this
                     Some(progress)
                 }
                 // If it has left since, the task answers that.

@@ -7,6 +7,6 @@ use super::position::Position;
 pub(crate) enum Start {
     /// Those after a position: that of the last message that it has.
     After(Position),
-    /// The last ones: at most so many, and not more than are kept.
+    /// The last ones: at most this number, and not more than are kept.
     Recent(u64),
 }

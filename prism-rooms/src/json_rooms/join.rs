@@ -76,8 +76,8 @@ impl<A: Authorize> JsonRooms<A> {
     }
 
     /// Makes a connection a member. Presence comes first: if the room is full, the connection never joins it. But
-    /// presence does not wait for a history, which may be away: watchers would see a person come and go with each
-    /// attempt.
+    /// presence does not wait for a history, which may be unreachable: watchers would see a person come and go
+    /// with each attempt.
     async fn enter(
         &self,
         connection: &Connection,

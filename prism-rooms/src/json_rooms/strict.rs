@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn what_other_parsers_refuse_is_refused() {
         assert!(!is_accepted("1e999"), "no parser can represent it");
-        assert!(!is_accepted(r#""\ud800""#), "half of a surrogate pair is not text");
+        assert!(!is_accepted(r#""\ud800""#), "a lone surrogate is not text");
         assert!(!is_accepted(r#"{"\udc00":1}"#), "nor is it as a key");
     }
 

@@ -181,7 +181,7 @@ impl Health {
         Some(Echo { is_first, was_slow })
     }
 
-    /// Returns whether others count as gone, because nothing has come back for so long.
+    /// Returns whether the others count as gone, because nothing has come back for a while.
     pub(super) fn is_cut_off(&self, now: Duration) -> bool {
         self.last_echo + MAX_ILLNESS <= now
     }

@@ -8,9 +8,10 @@
 //! at a time, so a session may have some copies only of the last envelope that it was given.
 //!
 //! When a session ends, what it has not confirmed is published again by the next one: others recognize what they have
-//! received before by its number. If the backplane is away or slow, the oldest waiting envelopes are dropped: news that
-//! is seconds old helps nobody, and memory is bounded. Each drop leaves a hole in the sequence of its rooms, which the
-//! other nodes report. Heartbeats are not dropped, and have a place in the order: they say what was sent before.
+//! received before by its number. If the backplane is unreachable or slow, the oldest waiting envelopes are dropped:
+//! news that is seconds old helps nobody, and memory is bounded. Each drop leaves a hole in the sequence of its rooms,
+//! which the other nodes report. Heartbeats are not dropped, and have a place in the order: they say what was sent
+//! before.
 
 use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 

@@ -90,7 +90,7 @@ impl Peers {
         Heard::New { joined: may_join }
     }
 
-    /// Makes the absent nodes join of which something has arrived in the `last` so much time. Returns them in order.
+    /// Marks as present the absent nodes from which something has arrived within `last`. Returns them in order.
     pub(super) fn admit(&mut self, last: Duration, now: Duration) -> Vec<NodeId> {
         let mut joined = Vec::new();
         for (origin, peer) in &mut self.by_origin {
@@ -151,7 +151,7 @@ impl Peers {
         self.forget_positions(MAX_ABSENT_POSITIONS);
     }
 
-    /// Forgets positions of nodes that have left, until there are at most so many: first those of the node that was
+    /// Forgets positions of nodes that have left, until there are at most `most`: first those of the node that was
     /// silent for the longest time. What such a node has sent meanwhile is not missing if it comes back.
     fn forget_positions(&mut self, most: usize) {
         let absent = self.by_origin.values_mut().filter(|peer| !peer.is_present);
@@ -216,7 +216,7 @@ impl Peer {
         advance(&mut self.everyone, position)
     }
 
-    /// Records that a heartbeat has arrived, after so many arrivals of all nodes. Call it after those for its rooms.
+    /// Records a heartbeat, and the arrivals of all nodes by then. Call it after recording those for its rooms.
     pub(super) const fn heartbeat_arrived(&mut self, number: u64, arrivals: u64) {
         self.heartbeat = (number, arrivals);
     }

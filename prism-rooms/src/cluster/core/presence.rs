@@ -104,7 +104,7 @@ impl PresenceCore {
         }
     }
 
-    /// Makes lists of people end after so many bytes, so that there are several.
+    /// Makes lists of people end after `max_part` bytes, so that there are several.
     #[cfg(all(test, not(prism_loom)))]
     pub(super) const fn set_max_part(&mut self, max_part: usize) {
         self.own.max_part = max_part;

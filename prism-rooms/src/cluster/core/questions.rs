@@ -33,7 +33,7 @@ impl Questions {
         self.asked.len() >= MAX_QUESTIONS
     }
 
-    /// Adds a question to these nodes. This node has so many members itself.
+    /// Adds a question to these nodes. `members` is the number of members on this node.
     pub(super) fn ask(
         &mut self,
         number: u64,

@@ -9,7 +9,7 @@ use crate::cluster::{
     node_id::NodeId,
 };
 
-/// How long a node that was not heard because the backplane was slow has at least.
+/// The least time that a node gets to be heard after the backplane was slow.
 const GRACE: Duration = Duration::from_millis(2500);
 
 impl Core {

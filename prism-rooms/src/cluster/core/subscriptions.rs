@@ -221,8 +221,8 @@ impl Subscriptions {
         }
     }
 
-    /// Records that the session has subscribed to all rooms of a batch, after so many arrivals of all nodes. Returns
-    /// those that were not subscribed to before.
+    /// Records that the session has subscribed to all rooms of a batch. `arrivals` counts what had arrived from all
+    /// nodes by then. Returns the rooms that were not subscribed to before.
     pub(super) fn confirmed(&mut self, batch: u64, arrivals: u64) -> Vec<Arc<str>> {
         let mut rooms = self.requested.remove(&batch).unwrap_or_default();
         rooms.retain(|room| {

@@ -40,7 +40,7 @@ fn a_million_clients_that_come_back_have_what_was_kept_or_were_told() {
     check(1_000_000..1_040_000, 1_000_000);
 }
 
-/// Runs schedules in which at least so many clients come back.
+/// Runs schedules. Asserts that at least `reconnects` clients come back in them.
 fn check(seeds: Range<u64>, reconnects: usize) {
     let count = (seeds.end - seeds.start) as usize;
     if let Some(happened) = check_seeds(seeds, run) {

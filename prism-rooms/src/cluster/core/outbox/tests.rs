@@ -23,7 +23,7 @@ fn message(len: usize) -> OwnedAction {
     OwnedAction::Send { message: PreparedMessage::new(&*vec![7; len]), or_close: false }
 }
 
-/// Adds so many messages to a room, of this length.
+/// Adds `count` messages to a room, of this length.
 fn push(outbox: &mut Outbox, count: usize, len: usize) {
     for _ in 0..count {
         assert!(outbox.push_to_rooms(&["tea"], Vec::new(), message(len), NOW).1);

@@ -10,7 +10,7 @@ use crate::backplane::command::{Channel, Command, Ticket};
 #[derive(Default)]
 pub(super) struct Backplane {
     pub(super) sessions: BTreeMap<u64, Session>,
-    /// One of so many deliveries is lost, or repeated; 0 for none.
+    /// One delivery in this many is lost, or repeated; 0 for none.
     pub(super) lost_of: usize,
     pub(super) repeated_of: usize,
     /// What was published on each channel.

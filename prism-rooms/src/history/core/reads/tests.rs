@@ -26,8 +26,8 @@ fn name(room: usize) -> Arc<str> {
     room.to_string().into()
 }
 
-/// Creates a node that has just subscribed to so many rooms, in each of which one message was published. All of them
-/// are checked.
+/// Creates a node that has just subscribed to `rooms` rooms. One message was published in each, and all of them are
+/// checked.
 fn subscribed(rooms: usize) -> HistoryCore {
     let keep = Keep { messages: 10, age: Duration::from_secs(60) };
     let mut core = HistoryCore::new(keep, 1);

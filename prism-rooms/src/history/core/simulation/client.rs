@@ -37,7 +37,7 @@ enum Early {
 }
 
 impl Client {
-    /// Begins to join, from the position on that it has. Otherwise it wants so many of the last messages.
+    /// Begins to join, from the position on that it has. Otherwise it wants the last messages, up to a number.
     pub(super) fn start_joining(&mut self, number: u64, start: &Start) {
         assert_eq!(self.state, State::Out);
         let recent = match start {

@@ -24,7 +24,7 @@ impl Joining {
         Self { id, is_behind, steps, flushing: None }
     }
 
-    /// Takes a step. The connection has room for so many records. Returns how it has ended, if it has.
+    /// Takes a step. The connection has room for `has_room_for` records. Returns how it has ended, if it has.
     pub(super) fn poll(
         &mut self,
         has_room_for: usize,
