@@ -1,4 +1,4 @@
-//! Redis Cluster: three servers, which repeat to each other what is published.
+//! Redis Cluster: three masters, and perhaps a replica, which repeat to each other what is published.
 
 use std::{
     path::PathBuf,
@@ -10,7 +10,7 @@ use prism_tests::redis_server::RedisServer;
 
 use crate::{
     history,
-    node::{Net, Node, next, pause},
+    node::{Net, Node, next, pause, redis_at},
 };
 
 /// How long it may take until the servers know each other.
@@ -131,23 +131,132 @@ pub(crate) async fn a_killed_server_of_a_cluster_is_used_again<N: Net>(program: 
     assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
 }
 
+/// At the end, a room is unsubscribed from, which is 5 s after its last member has left: time enough to ask for the role.
+pub(crate) async fn a_master_of_a_cluster_that_becomes_a_replica_is_not_left<N: Net>(
+    program: PathBuf,
+) {
+    let servers = start_cluster::<N>(program.clone()).await;
+    let replica = start_replica::<N>(program, &servers, &servers[1]).await;
+    let (here, there) = (Node::on::<N>(&servers[0]).await, Node::on::<N>(&servers[1]).await);
+    here.meet::<N>().await;
+    there.meet::<N>().await;
+    let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    // Without a vote, which may fail on a busy machine.
+    assert_eq!(replica.command(&["CLUSTER", "FAILOVER", "TAKEOVER"]), "+OK\n");
+    while servers[1].is_master() {
+        pause::<N>().await;
+    }
+    ann.send("hello").await.expect("an open connection");
+    ben.send("hello yourself").await.expect("an open connection");
+    assert_eq!(next(&ben).await, "hello");
+    assert_eq!(next(&ann).await, "hello yourself");
+    let channels = servers[1].channels();
+    drop(ben);
+    while servers[1].channels() == channels {
+        pause::<N>().await;
+    }
+    assert_undisturbed(&[&here, &there]).await;
+}
+
+pub(crate) async fn a_killed_master_of_a_cluster_is_used_again_as_a_replica<N: Net>(
+    program: PathBuf,
+) {
+    let mut servers = start_cluster::<N>(program.clone()).await;
+    let replica = start_replica::<N>(program, &servers, &servers[1]).await;
+    let (here, there) = (Node::on::<N>(&servers[0]).await, Node::on::<N>(&servers[1]).await);
+    here.meet::<N>().await;
+    let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    for server in [&servers[0], &servers[2], &replica] {
+        server.command(&["CONFIG", "SET", "cluster-node-timeout", "500"]);
+    }
+    servers[1].process.kill();
+    there.disconnected().await;
+    while !replica.is_master() {
+        pause::<N>().await;
+    }
+    servers[1].process.start_again();
+    there.reconnected().await;
+    assert!(there.rooms.reached("tea").await);
+    while servers[1].is_master() {
+        pause::<N>().await;
+    }
+    wait_until::<N>(&servers, is_connected).await;
+    ann.send("hello again").await.expect("an open connection");
+    ben.send("hello yourself").await.expect("an open connection");
+    assert_eq!(next(&ben).await, "hello again");
+    assert_eq!(next(&ann).await, "hello yourself");
+    assert_undisturbed(&[&here, &there]).await;
+}
+
+pub(crate) async fn a_node_goes_on_at_the_next_server_of_a_cluster<N: Net>(program: PathBuf) {
+    let mut servers = start_cluster::<N>(program).await;
+    let start = async |order: [usize; 3]| {
+        let hosts = order.map(|number| servers[number].process.address().to_string());
+        Node::start::<N>(redis_at::<N>(&format!("redis+cluster://{}", hosts.join(",")))).await
+    };
+    let (here, there) = (start([0, 1, 2]).await, start([1, 2, 0]).await);
+    here.meet::<N>().await;
+    there.meet::<N>().await;
+    let (ann, ben) = (here.join::<N>("tea").await, there.join::<N>("tea").await);
+    let began = Instant::now();
+    servers[1].process.kill();
+    there.disconnected().await;
+    there.reconnected().await;
+    assert!(there.rooms.reached("tea").await);
+    assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
+    ann.send("hello again").await.expect("an open connection");
+    ben.send("hello yourself").await.expect("an open connection");
+    assert_eq!(next(&ben).await, "hello again");
+    assert_eq!(next(&ann).await, "hello yourself");
+    assert_undisturbed(&[&here]).await;
+}
+
 /// Starts three servers, each with a third of the slots, and waits until they are a cluster.
 async fn start_cluster<N: Net>(program: PathBuf) -> [RedisServer; 3] {
     let start = |()| RedisServer::start(program.clone(), &["--cluster-enabled", "yes"]);
     let servers = [(); 3].map(start);
     let thirds = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]];
     for (server, [first, last]) in servers.iter().zip(thirds) {
-        let [port, bus_port] = [server.process.address(), server.process.other_address()]
-            .map(|address| address.port().to_string());
         let added = server.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
-        let met = servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]);
-        assert_eq!((&*added, &*met), ("+OK\n", "+OK\n"));
+        assert_eq!(added, "+OK\n");
+        meet(&servers[0], server);
     }
     wait_until::<N>(&servers, |server| {
         is_connected(server) && server.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
     })
     .await;
     servers
+}
+
+/// Starts a replica of a master of the cluster, and waits until it could take over.
+async fn start_replica<N: Net>(
+    program: PathBuf,
+    servers: &[RedisServer; 3],
+    master: &RedisServer,
+) -> RedisServer {
+    let replica = RedisServer::start(program, &["--cluster-enabled", "yes"]);
+    meet(&servers[0], &replica);
+    let id = master.command(&["CLUSTER", "MYID"]);
+    // It has to know the master.
+    while replica.command(&["CLUSTER", "REPLICATE", id.trim_end()]) != "+OK\n" {
+        pause::<N>().await;
+    }
+    let port = replica.process.address().port();
+    wait_until::<N>(servers, |server| {
+        let nodes = server.command(&["CLUSTER", "NODES"]);
+        let is_replica = |line: &str| line.contains(&format!(":{port}@")) && line.contains("slave");
+        nodes.lines().any(is_replica) && replica.command(&["ROLE"]).contains("connected\n")
+    })
+    .await;
+    replica
+}
+
+/// Lets a server know another one, and through it all others.
+fn meet(known: &RedisServer, server: &RedisServer) {
+    let [port, bus_port] = [server.process.address(), server.process.other_address()]
+        .map(|address| address.port().to_string());
+    let met = known.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]);
+    assert_eq!(met, "+OK\n");
 }
 
 /// Waits until each server is as it `is_expected` to be.
@@ -159,7 +268,7 @@ async fn wait_until<N: Net>(servers: &[RedisServer], is_expected: impl Fn(&Redis
     }
 }
 
-/// Returns whether a server knows three servers, with itself, and is connected to them.
+/// Returns whether a server knows three masters, with itself, and is connected to them.
 fn is_connected(server: &RedisServer) -> bool {
     let nodes = server.command(&["CLUSTER", "NODES"]);
     let is_connected = |line: &&str| {

@@ -70,7 +70,10 @@ scenarios! {
         rooms_at_two_servers_come_and_go
         people_at_two_servers_see_each_other
         redis_cluster_keeps_no_messages
-        a_killed_server_of_a_cluster_is_used_again;
+        a_killed_server_of_a_cluster_is_used_again
+        a_master_of_a_cluster_that_becomes_a_replica_is_not_left
+        a_killed_master_of_a_cluster_is_used_again_as_a_replica
+        a_node_goes_on_at_the_next_server_of_a_cluster;
     failovers:
         all_goes_on_at_the_replica
         a_master_that_stalls_is_left
