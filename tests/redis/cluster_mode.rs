@@ -131,7 +131,8 @@ pub(crate) async fn a_killed_server_of_a_cluster_is_used_again<N: Net>(program: 
     assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
 }
 
-/// At the end, a room is unsubscribed from, which is 5 s after its last member has left: time enough to ask for the role.
+/// At the end, a room is unsubscribed from, which is 5 s after its last member has left: time enough to ask for the
+/// role.
 pub(crate) async fn a_master_of_a_cluster_that_becomes_a_replica_is_not_left<N: Net>(
     program: PathBuf,
 ) {
