@@ -159,7 +159,7 @@ impl Core {
         now: Duration,
     ) {
         let others = self.peers.count();
-        let is_heard = self.health.is_sound() && self.leaves_until.is_none();
+        let is_heard = self.health.is_echoing() && self.leaves_until.is_none();
         let asks = others > 0 && is_heard && room.len() <= MAX_NAME;
         if asks && !self.questions.is_full() {
             let number = outbox.push_question(room, now);
@@ -357,7 +357,7 @@ impl Core {
 
     pub(crate) fn counts(&self, outbox: &Outbox) -> ClusterCounts {
         ClusterCounts {
-            connected: self.health.is_sound(),
+            connected: self.health.is_echoing(),
             nodes: self.peers.count(),
             published: outbox.published(),
             unpublished: outbox.missed(),

@@ -1,7 +1,7 @@
 //! [`Health`]: whether the backplane works, and when to try again.
 //!
 //! ```text
-//!   Down ── the delay is over ──► Connecting ──► Up ── its heartbeat comes back ──► Up, and sound
+//!   Down ── the delay is over ──► Connecting ──► Up ── its heartbeat comes back ──► Up, and echoing
 //!    ▲                                │           │                                       │
 //!    └── it fails, takes too long ────┴───────────┴── it fails, a heartbeat does not ─────┘
 //!                                                     come back in time
@@ -25,7 +25,7 @@ const MAX_CONNECTING: Duration = Duration::from_secs(2);
 /// How long a node has to be silent until it counts as gone.
 pub(super) const MAX_SILENCE: Duration = Duration::from_secs(7);
 /// How long this node has to be cut off until it considers the others gone.
-const MAX_ILLNESS: Duration = Duration::from_secs(14);
+const CUT_OFF_AFTER: Duration = Duration::from_secs(14);
 /// The longest delay before the second attempt to connect. It doubles with each.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 /// The longest delay before any attempt.
@@ -35,7 +35,7 @@ const MAX_ECHO_GAP: Duration = Duration::from_secs(3);
 
 pub(super) struct Health {
     phase: Phase,
-    /// How many sessions have ended since the last one that was sound.
+    /// How many sessions have ended since the last one in which a heartbeat came back.
     failures: u32,
     /// The heartbeats of this session that have not come back: their numbers, and when they were sent.
     unanswered: VecDeque<(u64, Duration)>,
@@ -46,7 +46,7 @@ pub(super) struct Health {
     /// Whether no heartbeats follow, because the node leaves.
     is_leaving: bool,
     /// Whether a heartbeat of this session has come back.
-    is_sound: bool,
+    is_echoing: bool,
     last_echo: Duration,
     random: u64,
 }
@@ -76,14 +76,14 @@ impl Health {
             next_check: None,
             last_heartbeat: None,
             is_leaving: false,
-            is_sound: false,
+            is_echoing: false,
             last_echo: now,
             random: seed,
         }
     }
 
-    pub(super) const fn is_sound(&self) -> bool {
-        self.is_sound
+    pub(super) const fn is_echoing(&self) -> bool {
+        self.is_echoing
     }
 
     pub(super) const fn is_up(&self) -> bool {
@@ -104,7 +104,7 @@ impl Health {
         self.next_heartbeat = now;
     }
 
-    /// Records that the session has ended. Returns whether it was sound.
+    /// Records that the session has ended. Returns whether a heartbeat had come back in it.
     pub(super) fn session_ended(&mut self, now: Duration) -> bool {
         let longest = FIRST_DELAY.saturating_mul(1 << self.failures.min(16)).min(MAX_DELAY);
         self.failures += 1;
@@ -112,7 +112,7 @@ impl Health {
         self.phase = Phase::Down { until: now + longest.mul_f64(self.random()) };
         self.unanswered.clear();
         self.next_check = None;
-        std::mem::replace(&mut self.is_sound, false)
+        std::mem::replace(&mut self.is_echoing, false)
     }
 
     /// Returns why the session has to end, if it has to.
@@ -174,7 +174,7 @@ impl Health {
             return None;
         }
         self.unanswered.drain(..answered);
-        let is_first = !std::mem::replace(&mut self.is_sound, true);
+        let is_first = !std::mem::replace(&mut self.is_echoing, true);
         let was_slow = self.last_echo + MAX_ECHO_GAP < now;
         self.failures = 0;
         self.last_echo = now;
@@ -183,7 +183,7 @@ impl Health {
 
     /// Returns whether the others count as gone, because nothing has come back for a while.
     pub(super) fn is_cut_off(&self, now: Duration) -> bool {
-        self.last_echo + MAX_ILLNESS <= now
+        self.last_echo + CUT_OFF_AFTER <= now
     }
 
     pub(super) fn next_deadline(&self, now: Duration) -> Option<Duration> {
@@ -195,7 +195,7 @@ impl Health {
                 [heartbeat, self.echo_deadline()].into_iter().flatten().min()
             }
         };
-        let cut_off = Some(self.last_echo + MAX_ILLNESS).filter(|cut_off| *cut_off > now);
+        let cut_off = Some(self.last_echo + CUT_OFF_AFTER).filter(|cut_off| *cut_off > now);
         [of_phase, cut_off].into_iter().flatten().min()
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Peer {
     /// When something of it last arrived.
     heard: Duration,
     /// How often it was given more time since.
-    excused: u8,
+    extended: u8,
     /// The number of the last envelope that arrived.
     number: u64,
     /// The number of the last heartbeat that arrived, and after how many arrivals of all nodes that was.
@@ -68,7 +68,7 @@ impl Peers {
         now: Duration,
     ) -> Heard {
         if let Some(peer) = self.by_origin.get_mut(&origin) {
-            (peer.number, peer.heard, peer.excused) = (number, now, 0);
+            (peer.number, peer.heard, peer.extended) = (number, now, 0);
             let joined = may_join && !peer.is_present;
             peer.is_present |= may_join;
             return Heard::New { joined };
@@ -80,7 +80,7 @@ impl Peers {
             is_present: may_join,
             has_said_goodbye: false,
             heard: now,
-            excused: 0,
+            extended: 0,
             number,
             heartbeat: (0, 0),
             everyone: None,
@@ -130,18 +130,18 @@ impl Peers {
 
     /// Gives every node that is present time to be heard in a new session: it counts as heard `now`. A node that is
     /// silent in the next session, too, counts as heard at `moment`, and gets no more time: sessions may be short.
-    pub(super) fn excuse(&mut self, moment: Duration, now: Duration) {
+    pub(super) fn extend_deadline(&mut self, moment: Duration, now: Duration) {
         let times = [now, moment];
         for peer in self.by_origin.values_mut().filter(|peer| peer.is_present) {
-            let heard = times.get(usize::from(peer.excused)).unwrap_or(&peer.heard);
-            (peer.heard, peer.excused) = (peer.heard.max(*heard), peer.excused.saturating_add(1));
+            let heard = times.get(usize::from(peer.extended)).unwrap_or(&peer.heard);
+            (peer.heard, peer.extended) = (peer.heard.max(*heard), peer.extended.saturating_add(1));
         }
     }
 
     /// Gives nodes that are present more time, once while they are not heard: the backplane may stay slow.
-    pub(super) fn excuse_once(&mut self, moment: Duration) {
-        for peer in self.by_origin.values_mut().filter(|it| it.is_present && it.excused == 0) {
-            (peer.excused, peer.heard) = (1, peer.heard.max(moment));
+    pub(super) fn extend_deadline_once(&mut self, moment: Duration) {
+        for peer in self.by_origin.values_mut().filter(|it| it.is_present && it.extended == 0) {
+            (peer.extended, peer.heard) = (1, peer.heard.max(moment));
         }
     }
 
@@ -350,12 +350,12 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_has_left_is_forgotten_although_others_are_excused() {
+    fn a_node_that_has_left_is_forgotten_although_the_deadline_of_others_is_extended() {
         let mut peers = Peers::default();
         peers.hear(node_id(7), 5, true, NOW);
         peers.hear(node_id(8), 5, true, NOW);
         peers.leave(node_id(7));
-        peers.excuse(NOW, NOW + REMEMBERED);
+        peers.extend_deadline(NOW, NOW + REMEMBERED);
         peers.forget_old(NOW + REMEMBERED + Duration::from_secs(1));
         assert!(peers.get_mut(node_id(7)).is_none() && peers.get_mut(node_id(8)).is_some());
     }

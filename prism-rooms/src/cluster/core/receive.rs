@@ -30,7 +30,7 @@ impl Core {
         let Ok(body) = header.decode_body() else { return self.counts.refused += 1 };
         self.arrivals += 1;
         // Until this node's own heartbeat has come back, who is there is not known.
-        let may_join = self.health.is_sound() && !self.health.is_cut_off(now);
+        let may_join = self.health.is_echoing() && !self.health.is_cut_off(now);
         let joined = match self.peers.hear(origin, number, may_join, now) {
             Heard::New { joined } => joined,
             Heard::Refused => return self.counts.refused += 1,
@@ -73,9 +73,9 @@ impl Core {
         if echo.is_first {
             self.events.push_back(ClusterEvent::Connected);
             // What the others have said in the meantime was not heard.
-            self.peers.excuse(moment, now);
+            self.peers.extend_deadline(moment, now);
         } else if echo.was_slow {
-            self.peers.excuse_once(moment);
+            self.peers.extend_deadline_once(moment);
         }
         if let Some(long_ago) = now.checked_sub(MAX_SILENCE) {
             self.consider_gone(self.peers.silent_since(long_ago), now);

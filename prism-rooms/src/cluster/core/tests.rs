@@ -226,7 +226,7 @@ fn delays_grow_up_to_two_seconds_and_begin_again_after_a_sound_session() {
         node.events();
     }
     for (failures, longest) in longest.into_iter().enumerate() {
-        // A failed session comes on top of the sound one that ended.
+        // A failed session comes on top of the working one that ended.
         let most = (50 * MILLISECOND * (1 << (failures + 1).min(10))).min(2 * SECOND);
         assert!(longest <= most, "{failures}: {longest:?}");
         assert!(longest >= most / 2, "{failures}: {longest:?} of {most:?}");

@@ -19,7 +19,7 @@ fn what_is_missing_is_reported_and_its_room_subscribed_to_again() {
     assert_eq!(node.events(), []);
     node.receive(2, 52, wake("tea", 7));
     assert_eq!(node.events(), [gap(2)]);
-    assert_eq!(node.commands(), [], "messages arrive, so the subscription is sound");
+    assert_eq!(node.commands(), [], "messages arrive, so the subscription works");
     node.receive(2, 53, heartbeat(&[("milk", 9), ("tea", 8)]));
     assert_eq!(node.events(), [gap(1)]);
     assert!(matches!(&node.commands()[..], [Command::Subscribe { .. }]));
