@@ -360,7 +360,7 @@ impl Core {
             connected: self.health.is_echoing(),
             nodes: self.peers.count(),
             published: outbox.published(),
-            unpublished: outbox.missed(),
+            unpublished: outbox.unpublished(),
             refused: self.counts.refused + self.presence.refused(),
             ..self.counts
         }

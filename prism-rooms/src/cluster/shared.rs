@@ -235,7 +235,7 @@ impl Shared {
 
     pub(crate) fn counts(&self) -> ClusterCounts {
         let outbox = self.outbox.lock();
-        let (published, unpublished) = (outbox.published(), outbox.missed());
+        let (published, unpublished) = (outbox.published(), outbox.unpublished());
         drop(outbox);
         let unreadable = *self.unreadable.lock();
         ClusterCounts { published, unpublished, unreadable, ..*self.counts.lock() }

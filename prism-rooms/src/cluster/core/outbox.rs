@@ -62,7 +62,7 @@ pub(crate) struct Outbox {
     sequences: Sequences,
     is_closed: bool,
     published: u64,
-    missed: u64,
+    unpublished: u64,
 }
 
 struct Entry {
@@ -100,7 +100,7 @@ impl Outbox {
             sequences: Sequences::default(),
             is_closed: false,
             published: 0,
-            missed: 0,
+            unpublished: 0,
         }
     }
 
@@ -157,7 +157,7 @@ impl Outbox {
         if fits {
             self.push(number, Contents::Broadcast { targets, except, action }, now);
         } else {
-            self.missed += 1;
+            self.unpublished += 1;
         }
         fits
     }
@@ -208,7 +208,8 @@ impl Outbox {
 
     /// Drops everything. Nothing is accepted any more.
     pub(crate) fn close(&mut self) {
-        self.missed += self.entries.iter().filter(|entry| entry.body.is_broadcast()).count() as u64;
+        self.unpublished +=
+            self.entries.iter().filter(|entry| entry.body.is_broadcast()).count() as u64;
         self.entries.clear();
         self.take_back();
         self.count();
@@ -276,7 +277,7 @@ impl Outbox {
         {
             self.in_flight -= 1;
             self.removed(&first);
-            let count = if first.is_refused { &mut self.missed } else { &mut self.published };
+            let count = if first.is_refused { &mut self.unpublished } else { &mut self.published };
             *count += u64::from(first.body.is_broadcast());
         }
     }
@@ -318,8 +319,8 @@ impl Outbox {
     }
 
     /// Returns how many broadcasts were dropped or not accepted.
-    pub(crate) const fn missed(&self) -> u64 {
-        self.missed
+    pub(crate) const fn unpublished(&self) -> u64 {
+        self.unpublished
     }
 
     /// Forgets what the session has.
@@ -335,7 +336,7 @@ impl Outbox {
         let dropped = self.first_waiting().and_then(|first| self.entries.remove(first));
         let Some(dropped) = dropped else { return false };
         self.removed(&dropped);
-        self.missed += u64::from(dropped.body.is_broadcast());
+        self.unpublished += u64::from(dropped.body.is_broadcast());
         true
     }
 

@@ -77,7 +77,7 @@ fn a_message_that_the_backplane_refuses_is_news_once_and_counts_as_missed() {
     assert!(!outbox.refuse(numbers[1]), "it is gone");
     outbox.confirm(numbers[2]);
     assert!(outbox.is_empty());
-    assert_eq!((outbox.published(), outbox.missed()), (1, 1));
+    assert_eq!((outbox.published(), outbox.unpublished()), (1, 1));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn each_copy_counts_for_what_a_session_has_at_a_time() {
         copies.iter().for_each(|copy| outbox.confirm(copy.number()));
     }
     assert!(outbox.is_empty());
-    assert_eq!((outbox.published(), outbox.missed()), (1, 1));
+    assert_eq!((outbox.published(), outbox.unpublished()), (1, 1));
     channels.dedup();
     assert_eq!(channels.len(), MAX_ROOMS);
     assert_eq!((outbox.bytes, outbox.unconfirmed, outbox.unconfirmed_bytes), (0, 0, 0));
@@ -165,7 +165,7 @@ fn what_is_too_much_drops_the_oldest_that_the_session_does_not_have() {
     push(&mut outbox, WINDOW, 1);
     let first = take(&mut outbox, NOW);
     push(&mut outbox, MAX_ENVELOPES, 1);
-    assert_eq!(outbox.missed(), WINDOW as u64);
+    assert_eq!(outbox.unpublished(), WINDOW as u64);
     first.iter().for_each(|number| outbox.confirm(*number));
     let next = outbox.next_to_publish(NOW).unwrap();
     assert_eq!(sequence(&next), 2 * WINDOW as u64 + 1, "the others see what is missing");
@@ -177,7 +177,7 @@ fn memory_is_bounded() {
     push(&mut outbox, 100, MAX_PAYLOAD / 2);
     assert!(outbox.bytes <= MAX_BYTES, "{}", outbox.bytes);
     assert_eq!(outbox.entries.len(), 7);
-    assert_eq!(outbox.missed(), 93);
+    assert_eq!(outbox.unpublished(), 93);
 }
 
 #[test]
@@ -186,9 +186,9 @@ fn what_has_waited_for_too_long_is_dropped_unless_the_session_has_it() {
     push(&mut outbox, WINDOW + 5, 1);
     let first = take(&mut outbox, NOW + MAX_AGE);
     outbox.drop_old(NOW + MAX_AGE);
-    assert_eq!(outbox.missed(), 0);
+    assert_eq!(outbox.unpublished(), 0);
     outbox.drop_old(NOW + 2 * MAX_AGE);
-    assert_eq!(outbox.missed(), 5);
+    assert_eq!(outbox.unpublished(), 5);
     first.iter().for_each(|number| outbox.confirm(*number));
     assert!(outbox.is_empty());
     assert_eq!(outbox.published(), WINDOW as u64);
@@ -243,7 +243,7 @@ fn what_exceeds_a_limit_is_not_accepted_and_missing_for_others() {
     assert!(!push(&["tea", &long], 0, 1), "not for all of its rooms");
     let numbers = take(&mut outbox, NOW);
     numbers.iter().for_each(|number| outbox.confirm(*number));
-    assert_eq!((numbers.len(), outbox.published(), outbox.missed()), (1, 1, 4));
+    assert_eq!((numbers.len(), outbox.published(), outbox.unpublished()), (1, 1, 4));
     let rest = take(&mut outbox, NOW);
     assert_eq!(rest.len(), MAX_ROOMS + 1);
     outbox.session_ended();

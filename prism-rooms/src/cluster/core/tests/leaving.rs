@@ -63,5 +63,5 @@ fn a_node_that_leaves_before_it_has_heard_itself_still_publishes() {
     assert!(!node.core.has_left(&node.outbox, node.now));
     node.run_for(10 * MILLISECOND);
     assert!(node.core.has_left(&node.outbox, node.now));
-    assert_eq!((node.outbox.published(), node.outbox.missed()), (1, 0));
+    assert_eq!((node.outbox.published(), node.outbox.unpublished()), (1, 0));
 }
