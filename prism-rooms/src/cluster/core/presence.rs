@@ -42,7 +42,7 @@ mod own;
 
 use self::{
     answers::Answers,
-    asks::{Asked, Asks},
+    asks::{AskTarget, Asks},
     others::{Missing, OthersPeople},
     own::OwnPeople,
 };
@@ -171,7 +171,7 @@ impl PresenceCore {
                 self.asks.ask_followers(room);
             } else {
                 // Those who have changed something during an outage may not follow the room any more.
-                self.asks.ask(Asked::Everyone, room, now);
+                self.asks.ask(AskTarget::AllNodes, room, now);
             }
         }
     }
@@ -221,8 +221,8 @@ impl PresenceCore {
                 self.subscriptions.repeat(&room);
             }
             self.misses_answers |= again;
-            let asked = if again { Asked::Everyone } else { Asked::Node(node) };
-            self.asks.ask(asked, room, now);
+            let target = if again { AskTarget::AllNodes } else { AskTarget::Node(node) };
+            self.asks.ask(target, room, now);
         }
     }
 
@@ -249,7 +249,7 @@ impl PresenceCore {
         while let Some((node, at)) = due(&self.joined) {
             self.joined.remove(&node);
             for room in self.others.not_asked_since(at.saturating_sub(INTRODUCTION)) {
-                self.asks.ask(Asked::Node(node), room.clone(), now);
+                self.asks.ask(AskTarget::Node(node), room.clone(), now);
             }
         }
     }
@@ -290,10 +290,10 @@ impl PresenceCore {
         if mem::take(&mut self.says_versions) {
             return Some(PresenceToPublish::once(Channel::All, self.own.next_versions()));
         }
-        while let Some((asked, mut rooms)) = self.asks.next(now) {
+        while let Some((target, mut rooms)) = self.asks.next(now) {
             rooms.retain(|room| self.others.follows(room)); // as long as they wait, that may end
             if !rooms.is_empty() {
-                return Some(self.question(asked, &rooms, now));
+                return Some(self.question(target, &rooms, now));
             }
         }
         self.is_answers_turn = !self.is_answers_turn;
@@ -308,28 +308,33 @@ impl PresenceCore {
         self.next_answer()
     }
 
-    fn question(&mut self, asked: Asked, rooms: &[Arc<str>], now: Duration) -> PresenceToPublish {
-        let node = match asked {
-            Asked::Node(node) => Some(node),
-            Asked::Followers(_) | Asked::Everyone => None,
+    fn question(
+        &mut self,
+        target: AskTarget,
+        rooms: &[Arc<str>],
+        now: Duration,
+    ) -> PresenceToPublish {
+        let node = match target {
+            AskTarget::Node(node) => Some(node),
+            AskTarget::Followers(_) | AskTarget::AllNodes => None,
         };
         let (mut asked_rooms, mut size) = (Vec::new(), 0);
         for room in rooms {
             if size >= MAX_PART {
-                self.asks.ask(asked.clone(), room.clone(), now); // in the next question
+                self.asks.ask(target.clone(), room.clone(), now); // in the next question
                 continue;
             }
             let known = self.others.asked(node, room, now);
-            if matches!(asked, Asked::Everyone) {
+            if matches!(target, AskTarget::AllNodes) {
                 self.others.all_asked(room, now);
             }
             size += room.len() + 3 + 16 * known.len();
             asked_rooms.push(AskedRoom { room, known });
         }
-        let channel = match asked {
-            Asked::Followers(room) => Channel::Presence(room),
-            Asked::Everyone => Channel::All,
-            Asked::Node(node) => Channel::Node(node),
+        let channel = match target {
+            AskTarget::Followers(room) => Channel::Presence(room),
+            AskTarget::AllNodes => Channel::All,
+            AskTarget::Node(node) => Channel::Node(node),
         };
         PresenceToPublish::once(channel, PresenceBody::Question(asked_rooms).encode())
     }

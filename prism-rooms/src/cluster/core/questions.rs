@@ -17,10 +17,10 @@ const MAX_QUESTIONS: usize = 1024;
 /// The questions that this node has asked, by the numbers of their envelopes.
 #[derive(Default)]
 pub(super) struct Questions {
-    asked: BTreeMap<u64, Asked>,
+    pending: BTreeMap<u64, PendingCount>,
 }
 
-struct Asked {
+struct PendingCount {
     until: Duration,
     /// The nodes that have not answered.
     waits_for: BTreeSet<NodeId>,
@@ -30,7 +30,7 @@ struct Asked {
 
 impl Questions {
     pub(super) fn is_full(&self) -> bool {
-        self.asked.len() >= MAX_QUESTIONS
+        self.pending.len() >= MAX_QUESTIONS
     }
 
     /// Adds a question to these nodes. `members` is the number of members on this node.
@@ -43,29 +43,30 @@ impl Questions {
         now: Duration,
     ) {
         let count = MemberCount { members, nodes: 1, unanswered: 0 };
-        let asked = Asked { until: now + MAX_WAIT, waits_for: nodes.collect(), count, answer_to };
-        self.asked.insert(number, asked);
+        let pending =
+            PendingCount { until: now + MAX_WAIT, waits_for: nodes.collect(), count, answer_to };
+        self.pending.insert(number, pending);
     }
 
     /// Records the answer of a node. A second one of the same node does not count.
     pub(super) fn answer(&mut self, number: u64, node: NodeId, members: u64) {
-        let Some(asked) = self.asked.get_mut(&number) else { return };
-        if !asked.waits_for.remove(&node) {
+        let Some(pending) = self.pending.get_mut(&number) else { return };
+        if !pending.waits_for.remove(&node) {
             return;
         }
-        asked.count.nodes += 1;
-        asked.count.members = asked.count.members.saturating_add(members as usize);
-        if asked.waits_for.is_empty()
-            && let Some(asked) = self.asked.remove(&number)
+        pending.count.nodes += 1;
+        pending.count.members = pending.count.members.saturating_add(members as usize);
+        if pending.waits_for.is_empty()
+            && let Some(pending) = self.pending.remove(&number)
         {
-            asked.finish();
+            pending.finish();
         }
     }
 
     /// Answers the questions that have waited for long enough. Returns whether there were any.
     pub(super) fn expire(&mut self, now: Duration) -> bool {
         let mut has_expired = false;
-        while let Some(first) = self.asked.first_entry()
+        while let Some(first) = self.pending.first_entry()
             && first.get().until <= now
         {
             first.remove().finish();
@@ -76,11 +77,11 @@ impl Questions {
 
     /// Returns when the first question has waited for long enough. They all wait for the same time.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        self.asked.first_key_value().map(|(_, asked)| asked.until)
+        self.pending.first_key_value().map(|(_, pending)| pending.until)
     }
 }
 
-impl Asked {
+impl PendingCount {
     fn finish(self) {
         let count = MemberCount { unanswered: self.waits_for.len(), ..self.count };
         let _ = self.answer_to.try_send(count); // fails if nobody waits any more

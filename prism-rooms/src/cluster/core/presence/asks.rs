@@ -18,12 +18,12 @@ const SPREAD: Duration = Duration::from_secs(2);
 /// After how many bytes a question ends.
 const MAX_SIZE: usize = MAX_PART / 2;
 
-/// Who is asked.
+/// The nodes that are asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Asked {
+pub(super) enum AskTarget {
     /// All nodes that follow the room.
     Followers(Arc<str>),
-    Everyone,
+    AllNodes,
     Node(NodeId),
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Asked {
 pub(super) struct Asks {
     /// The rooms that this node has just begun to follow.
     new: VecDeque<Arc<str>>,
-    queues: BTreeMap<Asked, Queue>,
+    queues: BTreeMap<AskTarget, Queue>,
 }
 
 struct Queue {
@@ -51,13 +51,13 @@ impl Asks {
     }
 
     /// Asks for a room, at once or soon.
-    pub(super) fn ask(&mut self, asked: Asked, room: Arc<str>, now: Duration) {
-        self.queues.entry(asked).or_insert_with(|| Queue::new(now)).add(room);
+    pub(super) fn ask(&mut self, target: AskTarget, room: Arc<str>, now: Duration) {
+        self.queues.entry(target).or_insert_with(|| Queue::new(now)).add(room);
     }
 
     /// Asks a node nothing, because it is not there any more.
     pub(super) fn forget_node(&mut self, node: NodeId) {
-        self.queues.remove(&Asked::Node(node));
+        self.queues.remove(&AskTarget::Node(node));
     }
 
     pub(super) fn clear(&mut self) {
@@ -70,16 +70,16 @@ impl Asks {
     }
 
     /// Returns the next question: who is asked, and for which rooms.
-    pub(super) fn next(&mut self, now: Duration) -> Option<(Asked, Vec<Arc<str>>)> {
+    pub(super) fn next(&mut self, now: Duration) -> Option<(AskTarget, Vec<Arc<str>>)> {
         if let Some(room) = self.new.pop_front() {
-            return Some((Asked::Followers(room.clone()), vec![room]));
+            return Some((AskTarget::Followers(room.clone()), vec![room]));
         }
-        let (asked, queue) = self.queues.iter_mut().find(|(_, queue)| queue.due() <= now)?;
-        let (asked, rooms) = (asked.clone(), queue.take(now));
+        let (target, queue) = self.queues.iter_mut().find(|(_, queue)| queue.due() <= now)?;
+        let (target, rooms) = (target.clone(), queue.take(now));
         if queue.rooms.is_empty() {
-            self.queues.remove(&asked);
+            self.queues.remove(&target);
         }
-        Some((asked, rooms))
+        Some((target, rooms))
     }
 }
 
