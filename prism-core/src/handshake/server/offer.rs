@@ -85,16 +85,19 @@ impl<'a> Offer<'a> {
     /// For a request in HTTP/2, use [`accept_response`](Self::accept_response): its response is not
     /// text, and this method appends nothing.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
-        if self.accept_key.is_none() {
-            return self.accept_response(accept, config).1;
-        }
-        self.open(accept, config, out)
+        self.open::<false>(accept, config, out)
     }
 
-    /// Appends the response, as HTTP/1.1 has it, and opens the connection.
-    pub(super) fn open(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
+    /// Appends the response, and opens the connection. See [`Accept::open`].
+    #[inline(always)] // so that the connection is not moved
+    pub(super) fn open<const LINES: bool>(
+        self,
+        accept: &Accept,
+        config: &Config,
+        out: &mut BytesMut,
+    ) -> WebSocket {
         let choose = |deflate: &Deflate| deflate.accept_offer(self.request.extensions());
-        accept.open(self.accept_key.as_ref(), self.subprotocol, choose, config, out)
+        accept.open::<LINES>(self.accept_key.as_ref(), self.subprotocol, choose, config, out)
     }
 
     /// Copies the request out of the receive buffer, so that the offer can be accepted or refused

@@ -47,7 +47,7 @@ impl Offer<'_> {
     #[must_use]
     pub fn accept_response(self, accept: &Accept, config: &Config) -> (ResponseHead, WebSocket) {
         let (status, mut out) = (self.status(), BytesMut::new());
-        let websocket = self.open(accept, config, &mut out);
+        let websocket = self.open::<true>(accept, config, &mut out);
         (ResponseHead::of(status, &out), websocket)
     }
 }
@@ -58,7 +58,7 @@ impl OwnedOffer {
     #[must_use]
     pub fn accept_response(self, accept: &Accept, config: &Config) -> (ResponseHead, WebSocket) {
         let (status, mut out) = (self.status(), BytesMut::new());
-        let websocket = self.open(accept, config, &mut out);
+        let websocket = self.open::<true>(accept, config, &mut out);
         (ResponseHead::of(status, &out), websocket)
     }
 }

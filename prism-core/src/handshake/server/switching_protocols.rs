@@ -54,7 +54,10 @@ impl Accept {
     }
 
     /// Appends the response, and opens the connection. `choose` answers the offers of compression.
-    pub(super) fn open(
+    ///
+    /// Without an `accept_key`, in HTTP/2, the response is not text: appends it only if `LINES`, for its
+    /// header lines.
+    pub(super) fn open<const LINES: bool>(
         &self,
         accept_key: Option<&AcceptKey>,
         subprotocol: Option<&str>,
@@ -63,11 +66,11 @@ impl Accept {
         out: &mut BytesMut,
     ) -> WebSocket {
         let Some(deflate) = &config.deflate else {
-            self.write_response(accept_key, subprotocol, None, out);
+            self.write_response::<LINES>(accept_key, subprotocol, None, out);
             return WebSocket::server(config);
         };
         let answer = choose(deflate);
-        self.write_response_with(answer, accept_key, subprotocol, out);
+        self.write_response_with::<LINES>(answer, accept_key, subprotocol, out);
         let websocket = WebSocket::server(config);
         match answer {
             None => websocket,
@@ -77,19 +80,19 @@ impl Accept {
 
     // Apart, so that it costs other handshakes nothing.
     #[inline(never)]
-    fn write_response_with(
+    fn write_response_with<const LINES: bool>(
         &self,
         answer: Option<DeflateAnswer>,
         accept_key: Option<&AcceptKey>,
         subprotocol: Option<&str>,
         out: &mut BytesMut,
     ) {
-        self.write_response(accept_key, subprotocol, answer, out);
+        self.write_response::<LINES>(accept_key, subprotocol, answer, out);
     }
 
     /// Appends the response (RFC 6455 §4.2.2).
     #[inline(always)] // in most handshakes there is no compression
-    fn write_response(
+    fn write_response<const LINES: bool>(
         &self,
         accept_key: Option<&AcceptKey>,
         subprotocol: Option<&str>,
@@ -109,7 +112,8 @@ impl Accept {
                 out.put_slice(b"\r\n");
             }
             // RFC 8441 §5: "a 2xx status code". Of this line, only the status is used.
-            None => out.put_slice(b"HTTP/1.1 200 OK\r\n"),
+            None if LINES => out.put_slice(b"HTTP/1.1 200 OK\r\n"),
+            None => return,
         }
         if let Some(subprotocol) = subprotocol {
             out.put_slice(b"Sec-WebSocket-Protocol: ");
@@ -138,7 +142,12 @@ mod tests {
             for value in ["", &*long] {
                 let accept = Accept::new().header("X", value).expect("a valid header");
                 let mut out = BytesMut::new();
-                accept.write_response(Some(&accept_key("key")), subprotocol, None, &mut out);
+                accept.write_response::<false>(
+                    Some(&accept_key("key")),
+                    subprotocol,
+                    None,
+                    &mut out,
+                );
                 let variable = "X: \r\n".len() + value.len() + subprotocol.map_or(0, str::len);
                 assert_eq!(out.capacity(), MAX_FIXED + variable);
             }
