@@ -51,12 +51,12 @@ fuzz_target!(|input: Case| {
     if let Some(answer) = server.accept_offer(values()) {
         let asking = Deflate::default().client_no_context_takeover(false);
         let answered = answer.to_string();
-        let agreed = asking.accept_response([answered.as_bytes()]);
+        let agreed = asking.check_answer([answered.as_bytes()]);
         assert_eq!(agreed, Ok(Some(answer.params())), "{answered}");
         assert!(answer.params().server_max_window_bits <= server.server_max_window_bits);
     }
     // Any answer, to any client.
-    if let Ok(Some(agreed)) = client.accept_response(values()) {
+    if let Ok(Some(agreed)) = client.check_answer(values()) {
         let most = client.client_max_window_bits.unwrap_or(WindowBits::MAX);
         assert!(agreed.client_max_window_bits <= most);
     }
@@ -67,7 +67,7 @@ fn agree(client: &Deflate, server: &Deflate) {
     let offer = client.offer();
     let answer = server.accept_offer([offer.as_bytes()]).expect("a valid offer");
     let answered = answer.to_string();
-    let agreed = client.accept_response([answered.as_bytes()]);
+    let agreed = client.check_answer([answered.as_bytes()]);
     let params = answer.params();
     let most = client.client_max_window_bits.unwrap_or(WindowBits::MAX);
     let expected = DeflateParams {

@@ -33,7 +33,7 @@
 //!
 //! | RFC 7692 | what | where |
 //! |---|---|---|
-//! | §5, §7.1 | offers, responses and their parameters | [`Deflate::accept_offer`], [`Deflate::offer`], [`Deflate::accept_response`] |
+//! | §5, §7.1 | offers, responses and their parameters | [`Deflate::accept_offer`], [`Deflate::offer`], [`Deflate::check_answer`] |
 //! | §6.1, §7.2.1 | compression, and the bit RSV1 | [`Compressor`], [`Outbound::send_compressed`](crate::Outbound::send_compressed) |
 //! | §6.2, §7.2.2 | decompression | [`Inbound::receive`](crate::Inbound::receive) |
 //!

@@ -90,7 +90,7 @@ impl WebSocket {
     }
 
     /// Compresses messages, as agreed in a handshake (RFC 7692) that another library did, with
-    /// [`Deflate::accept_offer`] or [`Deflate::accept_response`].
+    /// [`Deflate::accept_offer`] or [`Deflate::check_answer`].
     #[must_use]
     #[inline(never)] // most connections are without compression
     pub fn with_deflate(self, deflate: Arc<Deflate>, params: DeflateParams) -> Self {

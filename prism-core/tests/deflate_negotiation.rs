@@ -221,7 +221,7 @@ fn a_client_that_offers_takeover_and_none_does_what_the_answer_says() {
 
 /// What a client makes of these values of the response's header.
 fn accept(deflate: &Deflate, values: &[&str]) -> Result<Option<DeflateParams>, HandshakeError> {
-    deflate.accept_response(values.iter().map(|value| value.as_bytes()))
+    deflate.check_answer(values.iter().map(|value| value.as_bytes()))
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn both_ends_agree_whatever_their_settings() {
         for server in all() {
             let answer = server.accept_offer([offer.as_bytes()]).expect("a valid offer");
             let shown = answer.to_string();
-            let agreed = client.accept_response([shown.as_bytes()]).expect(&shown).expect(&shown);
+            let agreed = client.check_answer([shown.as_bytes()]).expect(&shown).expect(&shown);
             let expected = answer.params();
             // A client may do more than the server asks for, and nothing else may differ.
             let limit = client.client_max_window_bits.unwrap_or(WindowBits::MAX);

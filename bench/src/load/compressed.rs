@@ -107,7 +107,7 @@ impl Compressed {
         let answer = clients[0].extensions();
         let wrong = || io::Error::other(format!("the server's answer to the offer is {answer:?}"));
         let params = Deflate::default()
-            .accept_response(answer.map(str::as_bytes))
+            .check_answer(answer.map(str::as_bytes))
             .map_err(|_| wrong())?
             .filter(|params| {
                 params.server_no_context_takeover != self.takeover

@@ -262,7 +262,7 @@ impl ClientHandshake {
                 Some(_) => Err(HandshakeError::UnexpectedExtension),
             };
         };
-        let params = deflate.accept_response(values)?;
+        let params = deflate.check_answer(values)?;
         Ok(params.map(|params| Agreed { deflate: deflate.clone(), params }))
     }
 

@@ -135,7 +135,7 @@ impl Deflate {
     /// [`HandshakeError::UnexpectedExtension`] if the server names another extension, or several.
     /// [`HandshakeError::InvalidDeflateAnswer`] if the answer is malformed, or has a parameter that is
     /// unknown, repeated or not allowed in an answer, or has an invalid value (RFC 7692 §7.1).
-    pub fn accept_response<'a>(
+    pub fn check_answer<'a>(
         &self,
         values: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<DeflateParams>, HandshakeError> {

@@ -49,7 +49,7 @@ async fn shake_hands(mut io: PipeEnd, offer: Deflate) -> Peer {
     io.write_all(REQUEST.replace("X-Token: abc", &line).as_bytes()).await.unwrap();
     let head = read_head(&mut io).await;
     let answer = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
-    let params = offer.accept_response(answer.map(str::as_bytes)).unwrap();
+    let params = offer.check_answer(answer.map(str::as_bytes)).unwrap();
     let peer = Peer::new(io);
     match params {
         Some(params) => peer.with_deflate(Arc::new(offer), params),
