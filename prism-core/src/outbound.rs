@@ -210,14 +210,14 @@ impl Outbound {
     /// been sent.
     pub fn fail(&mut self, error: ProtocolError, out: &mut impl Output) {
         match error.close_code() {
-            Some(code) => self.abort(code, &error.to_string(), out),
+            Some(code) => self.close_at_once(code, &error.to_string(), out),
             None => self.phase.finish(),
         }
     }
 
     /// Fails the connection for a local reason: appends a close frame, and does not wait for the
     /// peer's answer. A reason of more than 123 bytes is cut at a character boundary.
-    pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
+    pub fn close_at_once(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.is_open() {
             self.writer.write_close(code, reason, out);
         }

@@ -157,7 +157,7 @@ impl Outbox {
 
     /// Closes without waiting for the peer's answer, because we cannot go on.
     pub(crate) fn close_at_once(&self, code: CloseCode, reason: &str) {
-        self.lock().encode(|outbound, out| outbound.abort(code, reason, out));
+        self.lock().encode(|outbound, out| outbound.close_at_once(code, reason, out));
     }
 
     /// Closes because the peer broke the protocol.
