@@ -2,7 +2,7 @@
 
 mod growth;
 mod hold;
-mod spare;
+mod inflate;
 #[cfg(test)]
 mod tests;
 
