@@ -232,7 +232,8 @@ pub use config::Config;
 pub use error::{ProtocolError, SendError};
 pub use frame::{
     header::{Header, OpCode},
-    mask::{MaskKeys, apply_mask},
+    mask::apply_mask,
+    mask_keys::MaskKeys,
 };
 pub use handshake::{
     Accept, AcceptKey, Accepted, Answer, BasicCredentials, ClientHandshake, ClientRequest,

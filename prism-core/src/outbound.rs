@@ -14,7 +14,7 @@ use crate::{
     error::{ProtocolError, SendError},
     frame::{
         header::OpCode,
-        mask::MaskKeys,
+        mask_keys::MaskKeys,
         writer::{FrameWriter, MAX_CONTROL},
     },
     keepalive::{Keepalive, PingTiming, Tick},

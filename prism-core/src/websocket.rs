@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     deflate::{Codecs, Compressor, Deflate, DeflateParams},
     error::{ProtocolError, SendError},
-    frame::mask::MaskKeys,
+    frame::mask_keys::MaskKeys,
     inbound::Inbound,
     latency::Latency,
     message::{Event, Message},

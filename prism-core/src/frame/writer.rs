@@ -5,7 +5,8 @@ use crate::{
     close_frame::CloseFrame,
     frame::{
         header::{Header, OpCode},
-        mask::{MaskKeys, apply_mask},
+        mask::apply_mask,
+        mask_keys::MaskKeys,
     },
     message::Message,
     output::Output,

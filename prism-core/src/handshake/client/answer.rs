@@ -6,7 +6,7 @@ use crate::{
     buffer::RecvBuffer,
     config::Config,
     deflate::{Deflate, DeflateParams},
-    frame::mask::MaskKeys,
+    frame::mask_keys::MaskKeys,
     handshake::{
         client::response::Response,
         http::{chunked, tokens},
