@@ -1,8 +1,8 @@
 //! [`RecvBuffer`]: the caller's receive buffer, in which frames are unmasked, joined and lent out.
 
 mod growth;
-mod hold;
 mod inflate;
+mod pause;
 #[cfg(test)]
 mod tests;
 
@@ -57,13 +57,13 @@ pub struct RecvBuffer {
     seen: usize,
     /// How much of the message so far is known to be UTF-8.
     valid: usize,
-    /// How many fragments may still be joined.
-    fragments_left: u32,
+    /// How much work may be done before the next pause.
+    work_left: u32,
     /// How many bytes more will end the message so far, if they come; 0 if that is not known.
     missing: usize,
 }
 
-/// No limit on the number of fragments.
+/// No limit on the work.
 const UNLIMITED: u32 = u32::MAX;
 
 impl Default for RecvBuffer {
@@ -84,7 +84,7 @@ impl RecvBuffer {
             tail: 0,
             seen: 0,
             valid: 0,
-            fragments_left: UNLIMITED,
+            work_left: UNLIMITED,
             missing: 0,
         }
     }
@@ -122,8 +122,8 @@ impl RecvBuffer {
         self.tail += bytes.len();
     }
 
-    /// Discards everything received. The memory is kept, and so is what is left of the limit that
-    /// [`hold_after`](Self::hold_after) set.
+    /// Discards everything received. The memory is kept, and so is the work that is left until the
+    /// [pause](Self::pause_after).
     pub const fn clear(&mut self) {
         self.rewind();
         self.missing = 0;
@@ -179,8 +179,8 @@ impl RecvBuffer {
         self.joined + (self.tail - self.head)
     }
 
-    /// Moves the contents to `other`, replacing what `other` held. Also copies how many fragments
-    /// are left of the limit that [`hold_after`](Self::hold_after) set.
+    /// Moves the contents to `other`, replacing what `other` held. Also copies how much work is left until
+    /// the [pause](Self::pause_after).
     ///
     /// So connections can share one large buffer for reading: an unfinished message waits in a
     /// small buffer of its own, and is moved back when the connection is read again.
@@ -191,7 +191,7 @@ impl RecvBuffer {
         other.head = other.tail;
         other.extend_from_slice(self.unparsed());
         (other.seen, other.valid) = (self.seen, self.valid);
-        (other.fragments_left, other.missing) = (self.fragments_left, self.missing);
+        (other.work_left, other.missing) = (self.work_left, self.missing);
         self.clear();
     }
 

@@ -116,7 +116,7 @@ impl Inbound {
     }
 
     /// Returns the next event in `input`; `None` if more bytes are needed, or while
-    /// [`hold_after`](RecvBuffer::hold_after) makes this method pause.
+    /// [`pause_after`](RecvBuffer::pause_after) makes this method pause.
     ///
     /// After the peer's close frame, all further input is discarded (RFC 6455 §1.4), and the result
     /// is `None`.
@@ -192,7 +192,7 @@ impl Inbound {
     /// It passes through no stage. Everything else is left to [`advance`](Self::advance).
     #[inline(always)] // Its result stays in registers.
     fn whole_message(&self, input: &RecvBuffer) -> Option<WholeMessage> {
-        if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() || input.is_held() {
+        if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() || input.is_paused() {
             return None;
         }
         let unparsed = input.unparsed();
@@ -211,7 +211,7 @@ impl Inbound {
     }
 
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
-        while !input.is_held() {
+        while !input.is_paused() {
             let mut frame = match self.stage {
                 Stage::Header => match self.read_header(input)? {
                     Some(Stage::Data(frame)) => frame,

@@ -109,7 +109,7 @@ impl WebSocket {
     }
 
     /// Returns the next event in `input`; `None` if more bytes are needed, or while
-    /// [`hold_after`](RecvBuffer::hold_after) makes this method pause. Answers to pings and to a
+    /// [`pause_after`](RecvBuffer::pause_after) makes this method pause. Answers to pings and to a
     /// close frame are appended to `out`.
     ///
     /// A message that the peer sent as one frame is borrowed directly from `input`: nothing is copied or allocated. A

@@ -297,7 +297,7 @@ fn a_payload_without_content_ends_the_turn() {
     machine.buffer.extend_from_slice(&frame.repeat(20));
     let mut turns = Vec::new();
     while turns.iter().sum::<usize>() < 20 {
-        machine.buffer.hold_after(2048);
+        machine.buffer.pause_after(2048);
         turns.push(machine.receive_buffered().len());
     }
     assert_eq!(turns, [9, 9, 2]);

@@ -205,19 +205,19 @@ fn joining_pauses_after_as_many_fragments_as_the_caller_allows() {
         let fragment = |payload| Frame::continuation(payload).unfinished();
         let more = ["b", "c", "d"].map(fragment);
         let frame_len = fragment("b").from(machine.peer()).encoded().len();
-        machine.buffer.hold_after(2);
+        machine.buffer.pause_after(2);
         machine.receive_frames([Frame::text("a").unfinished()].into_iter().chain(more));
         for left in [2, 1] {
-            assert!(machine.buffer.is_held());
+            assert!(machine.buffer.is_paused());
             assert_eq!(machine.buffer.unparsed().len(), left * frame_len);
-            machine.buffer.hold_after(3);
-            machine.buffer.hold_earlier(2);
-            assert!(!machine.buffer.is_held());
+            machine.buffer.pause_after(3);
+            machine.buffer.spend(2);
+            assert!(!machine.buffer.is_paused());
             assert_eq!(machine.receive_buffered(), []);
         }
-        machine.buffer.hold_earlier(1);
+        machine.buffer.spend(1);
         assert_eq!(machine.receive_frames([Frame::continuation("e")]), []);
-        machine.buffer.hold_after(1);
+        machine.buffer.pause_after(1);
         assert_eq!(machine.receive_buffered(), [text("abcde")]);
     }
 }
@@ -225,11 +225,11 @@ fn joining_pauses_after_as_many_fragments_as_the_caller_allows() {
 #[test]
 fn a_paused_half_returns_no_message_even_if_one_has_arrived_in_one_piece() {
     for mut machine in Machine::both() {
-        machine.buffer.hold_after(1);
-        machine.buffer.hold_earlier(1);
+        machine.buffer.pause_after(1);
+        machine.buffer.spend(1);
         assert_eq!(machine.receive_frames([Frame::text("a"), Frame::text("b")]), []);
-        assert!(machine.buffer.is_held());
-        machine.buffer.hold_after(1);
+        assert!(machine.buffer.is_paused());
+        machine.buffer.pause_after(1);
         assert_eq!(machine.receive_buffered(), [text("a"), text("b")], "neither is a fragment");
     }
 }
@@ -239,7 +239,7 @@ fn a_paused_half_repeats_its_error() {
     let mut machine = started(Role::Server, s(0));
     machine.at(s(20)).unwrap();
     machine.at(s(30)).unwrap_err();
-    machine.buffer.hold_after(0);
+    machine.buffer.pause_after(0);
     for _ in 0..2 {
         assert_eq!(machine.receive(b"late"), [error(ProtocolError::KeepaliveTimeout)]);
         assert!(machine.buffer.is_empty());

@@ -76,7 +76,7 @@ pub(crate) fn take_large_recv() -> Box<CountedBuffer> {
 /// Returns a receive buffer to the pool, and discards its content.
 pub(crate) fn put_recv(mut buffer: Box<CountedBuffer>) {
     buffer.clear();
-    buffer.hold_after(u32::MAX);
+    buffer.pause_after(u32::MAX);
     buffer.uncounted = Traffic::default();
     let size = buffer.capacity();
     if size == RECV_BUFFER {

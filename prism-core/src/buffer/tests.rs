@@ -81,8 +81,8 @@ fn spare_reclaims_dead_bytes_before_it_grows() {
 }
 
 #[test]
-fn nothing_holds_a_new_buffer() {
+fn nothing_pauses_with_a_new_buffer() {
     for buffer in [RecvBuffer::default(), RecvBuffer::new(), RecvBuffer::with_capacity(4)] {
-        assert!(!buffer.is_held());
+        assert!(!buffer.is_paused());
     }
 }

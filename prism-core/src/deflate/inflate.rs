@@ -34,10 +34,6 @@ const SHORT_BLOCKS: usize = 16;
 /// The length in bytes of a block that may have codes of its own. A shorter one takes little time.
 const LONG_BLOCK: usize = 11;
 
-/// How many bytes of content count as much as a byte of payload in a [turn](RecvBuffer::hold_after). Symbols take
-/// more time than the bytes that they stand for, and codes take even more.
-const PAYLOAD_COST: usize = 32;
-
 /// Decompresses the message in `input` into the memory behind all received bytes, up to `limit` bytes.
 /// Returns the length. `history` is what the sender had compressed before, and may refer to.
 ///
@@ -57,7 +53,7 @@ pub(super) fn inflate_message(
     // One more byte, to see whether the limit is exceeded.
     let most = limit.saturating_add(1);
     input.make_spare(most.min(payload_len.saturating_mul(2)), most);
-    input.count_inflated(payload_len.saturating_mul(PAYLOAD_COST).saturating_add(history.len()));
+    input.count_decompression(payload_len, history.len());
     inflater.begin([history, &[]]);
     let (mut read, mut written, mut blocks, mut final_blocks) = (0, 0, 0, 0);
     loop {
@@ -94,7 +90,7 @@ pub(super) fn inflate_message(
             let window = last_window(history, &spare[..written]);
             let work = window[0].len() + window[1].len();
             inflater.begin(window);
-            input.count_inflated(work);
+            input.count_decompression(0, work);
         } else if step.read == 0 && step.written == 0 {
             return Err(ProtocolError::InvalidDeflate);
         }

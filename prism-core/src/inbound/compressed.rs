@@ -42,7 +42,7 @@ impl Inbound {
         let decompressor = self.decompressor.as_mut().ok_or(ProtocolError::ReservedBits)?;
         let len = decompressor.inflate(input, self.max_message_size)?;
         // A few bytes can become a message of the largest size.
-        input.count_inflated(len);
+        input.count_decompression(0, len);
         kind.message(input.lend_spare(len))
     }
 }

@@ -76,7 +76,7 @@ impl ReadBuffer {
 
     /// Returns the received bytes, unless there is nothing to parse, or the turn is over.
     pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
-        let is_ready = |buffer: &&mut RecvBuffer| !buffer.is_held() && buffer.has_unparsed();
+        let is_ready = |buffer: &&mut RecvBuffer| !buffer.is_paused() && buffer.has_unparsed();
         self.0.as_deref_mut().map(|buffer| &mut **buffer).filter(is_ready)
     }
 
@@ -91,7 +91,7 @@ impl ReadBuffer {
     pub(crate) fn buffer(&mut self) -> &mut CountedBuffer {
         let buffer = self.0.get_or_insert_with(|| {
             let mut buffer = buffer_pool::take_recv();
-            buffer.hold_after(work::WORK);
+            buffer.pause_after(work::WORK);
             buffer
         });
         if buffer.capacity() < buffer_pool::RECV_BUFFER {
@@ -108,14 +108,14 @@ impl ReadBuffer {
     /// Begins a turn. To be called when other tasks have had theirs, or will have it before anything else is read.
     pub(crate) fn begin_turn(&mut self) {
         if let Some(buffer) = &mut self.0 {
-            buffer.hold_after(work::WORK);
+            buffer.pause_after(work::WORK);
         }
     }
 
     /// Counts work as done in this turn.
     pub(crate) fn count(&mut self, work: u32) {
         if let Some(buffer) = &mut self.0 {
-            buffer.hold_earlier(work);
+            buffer.spend(work);
         }
     }
 
@@ -123,7 +123,7 @@ impl ReadBuffer {
     pub(crate) fn count_message(&mut self) {
         if let Some(buffer) = &mut self.0 {
             buffer.uncounted.messages += 1;
-            buffer.hold_earlier(work::EVENT);
+            buffer.spend(work::EVENT);
         }
     }
 
@@ -141,7 +141,7 @@ impl ReadBuffer {
 
     /// Returns whether other tasks should have a turn before anything else is read or parsed.
     pub(crate) fn is_turn_over(&self) -> bool {
-        self.0.as_ref().is_some_and(|buffer| buffer.is_held())
+        self.0.as_ref().is_some_and(|buffer| buffer.is_paused())
     }
 
     /// Gives the buffer back if it is empty.
@@ -207,7 +207,7 @@ impl Prepared<'_> {
         if let Poll::Ready(Ok(count)) = read {
             buffer.received(count);
             buffer.uncounted.bytes += count as u64;
-            buffer.hold_earlier(work::cost_of_read(count));
+            buffer.spend(work::cost_of_read(count));
         }
         read
     }
