@@ -16,14 +16,20 @@ pub(crate) struct Present {
     pub(crate) meta: Arc<RawValue>,
 }
 
-/// What has changed among the people that another node has in a room.
+/// What has changed among the people that other nodes have in a room.
 #[derive(Clone, Debug)]
 pub(crate) struct PresenceUpdate {
     /// The name of the topic and of the room.
     pub(crate) room: Arc<str>,
-    pub(crate) node: NodeId,
-    /// The connections that are new or different, or that are not present any more (`None`).
-    pub(crate) changes: Vec<(u128, Option<Present>)>,
+    pub(crate) change: OthersChange,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum OthersChange {
+    /// Nobody of another node is there, as far as is known.
+    HideAll,
+    /// Connections of a node that are new or different, or that are not present any more (`None`).
+    Show(NodeId, Vec<(u128, Option<Present>)>),
 }
 
 impl Present {

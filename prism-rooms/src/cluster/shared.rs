@@ -266,14 +266,14 @@ impl Shared {
         changes.as_mut().map(mem::take).unwrap_or_default()
     }
 
-    /// Shows what another node says about presence. The caller must hold no lock.
+    /// Shows what other nodes say about presence. The caller must hold no lock.
     pub(crate) fn show(&self, update: PresenceUpdate) {
-        let PresenceUpdate { room, node, changes } = update;
+        let PresenceUpdate { room, change } = update;
         let Some((topic, _)) = room.split_once(':') else { return };
         let (prefix, room) = room.split_at(topic.len() + 1);
         let observer = self.topics.lock().get(prefix).cloned().flatten();
         if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
-            let unreadable = observer.show(room, node, changes);
+            let unreadable = observer.show(room, change);
             *self.unreadable.lock() += unreadable;
         }
     }

@@ -5,17 +5,28 @@ use std::sync::Arc;
 use prism_driver::ConnectionId;
 
 use super::{change::Tracked, tracker::Tracker};
-use crate::cluster::{node_id::NodeId, present::Present, topic_observer::TopicObserver};
+use crate::cluster::{
+    node_id::NodeId,
+    present::{OthersChange, Present},
+    topic_observer::TopicObserver,
+};
 
-/// How many connections are shown before others may use the room.
+/// How many connections are shown or hidden before others may use the room.
 const AT_ONCE: usize = 1024;
 
 /// A connection of another node: the person's key, if it is present, and what it shows.
 type Shown<M> = (ConnectionId, Option<(Arc<str>, Tracked<M>)>);
 
 impl<M: Send + Sync + 'static> TopicObserver for Tracker<M> {
-    fn show(&self, room: &str, node: NodeId, changes: Vec<(u128, Option<Present>)>) -> u64 {
+    fn show(&self, room: &str, change: OthersChange) -> u64 {
         let (mut unreadable, room) = (0, Arc::from(room));
+        let (node, changes) = match change {
+            OthersChange::HideAll => {
+                while self.hide_some(&room) {}
+                return 0;
+            }
+            OthersChange::Show(node, changes) => (node, changes),
+        };
         for changes in changes.chunks(AT_ONCE) {
             let shown = changes.iter().map(|(id, present)| {
                 let id = ConnectionId::from_u128(*id);
@@ -42,6 +53,15 @@ impl<M: Send + Sync + 'static> Tracker<M> {
                 }
             }
         });
+    }
+
+    /// Hides people of other nodes. Returns whether there may be more.
+    fn hide_some(&self, name: &Arc<str>) -> bool {
+        let mut deferred = self.deferred();
+        let hidden = self.with_room(name, &mut deferred, |room, deferred| {
+            room.people.hide_elsewhere(AT_ONCE, deferred)
+        });
+        hidden == Some(AT_ONCE)
     }
 
     fn read_present(

@@ -106,6 +106,13 @@ impl<M> People<M> {
         self.remove(Some(node), id, deferred);
     }
 
+    /// Removes connections of other nodes: at most `limit`. Returns their number.
+    pub(super) fn hide_elsewhere(&mut self, limit: usize, deferred: &mut Deferred<M>) -> usize {
+        let shown: Vec<_> = self.key_elsewhere.keys().take(limit).copied().collect();
+        shown.iter().for_each(|(node, id)| self.hide(*node, *id, deferred));
+        shown.len()
+    }
+
     /// Returns what other nodes are told of a connection of this node, if it is tracked.
     pub(super) fn present(&self, id: ConnectionId) -> Option<Present> {
         let key = self.key_of.get(&id)?;

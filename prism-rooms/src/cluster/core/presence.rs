@@ -110,6 +110,11 @@ impl PresenceCore {
         self.own.max_part = max_part;
     }
 
+    #[cfg(all(test, not(prism_loom)))]
+    pub(super) fn knows(&self, room: &str, node: NodeId, id: u128) -> bool {
+        self.others.knows(room, node, id)
+    }
+
     // ---- what happens here
 
     /// Handles that a room has its first person or watcher (`true`), or that the last one has gone.

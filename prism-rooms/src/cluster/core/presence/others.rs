@@ -16,7 +16,7 @@ use super::followed::Followed;
 use crate::cluster::{
     envelope::presence::{MAX_KNOWN, NOBODY, PeoplePart, PresenceChange, Versions},
     node_id::NodeId,
-    present::{PresenceUpdate, Present},
+    present::{OthersChange, PresenceUpdate, Present},
 };
 
 /// How long an answer may take until the question is asked again.
@@ -65,7 +65,11 @@ impl OthersPeople {
 
     /// Begins to follow a room, or shows again what is known of it: at once, but not if that was done a moment ago. A
     /// watcher that comes and goes costs nothing, however many people there are.
+    ///
+    /// The room may have come back before that is known here, so that it shows some changes already. They are
+    /// withdrawn: what became of these people may have been kept from it since, or be forgotten.
     pub(super) fn follow(&mut self, room: &Arc<str>, now: Duration) {
+        self.update(room, OthersChange::HideAll);
         let followed = self.rooms.entry(room.clone()).or_default();
         let due = followed.shown.map_or(now, |shown| shown + SHOW_INTERVAL);
         if due <= now {
@@ -102,8 +106,8 @@ impl OthersPeople {
             };
             followed.shown = Some(now);
             let all = replica.people.iter().map(|(id, present)| (*id, Some(present.clone())));
-            let changes = all.collect();
-            self.updates.push_back(PresenceUpdate { room: room.clone(), node: *node, changes });
+            let change = OthersChange::Show(*node, all.collect());
+            self.updates.push_back(PresenceUpdate { room: room.clone(), change });
         }
     }
 
@@ -227,6 +231,13 @@ impl OthersPeople {
         self.nodes.keys().copied().collect()
     }
 
+    /// Returns whether a node has this connection in a room, as far as is known.
+    #[cfg(all(test, not(prism_loom)))]
+    pub(super) fn knows(&self, room: &str, node: NodeId, id: u128) -> bool {
+        let replica = self.nodes.get(&node).and_then(|replicas| replicas.get(room));
+        replica.is_some_and(|replica| replica.people.contains_key(&id))
+    }
+
     // ---- questions
 
     /// Records that a node is asked for its people in a room, or all nodes are (`None`). Returns what is known.
@@ -321,8 +332,11 @@ impl OthersPeople {
             }
         }
         if !applied.is_empty() && !followed.is_hidden {
-            let update = PresenceUpdate { room: room.clone(), node, changes: applied };
-            self.updates.push_back(update);
+            self.update(room, OthersChange::Show(node, applied));
         }
+    }
+
+    fn update(&mut self, room: &Arc<str>, change: OthersChange) {
+        self.updates.push_back(PresenceUpdate { room: room.clone(), change });
     }
 }

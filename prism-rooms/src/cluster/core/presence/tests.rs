@@ -1,7 +1,7 @@
 //! What a node says about its people, what it makes of others', and what it asks for. Answers and losses are written by
 //! hand.
 
-use std::{iter, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, iter, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
@@ -11,7 +11,7 @@ use crate::{
     cluster::{
         envelope::{Body, Header, encode_presence, presence::PresenceBody},
         node_id::{NodeId, node_id},
-        present::Present,
+        present::{OthersChange, Present},
     },
 };
 
@@ -84,10 +84,9 @@ impl Node {
     fn shown(&mut self) -> Vec<String> {
         let mut shown = Vec::new();
         while let Some(update) = self.core.next_update() {
+            let OthersChange::Show(_, changes) = update.change else { continue };
             let sign = |present: &Option<Present>| if present.is_some() { '+' } else { '-' };
-            shown.extend(
-                update.changes.iter().map(|(id, present)| format!("{}{id}", sign(present))),
-            );
+            shown.extend(changes.iter().map(|(id, present)| format!("{}{id}", sign(present))));
         }
         shown
     }
@@ -110,6 +109,32 @@ fn two() -> (Node, Node) {
     one.watch("s:tea");
     assert_eq!(channels(&one.publish()), ["p:s:tea"], "it asks");
     (one, two)
+}
+
+/// Its watchers left and came back within a second, which the node learned after a change was shown in the new room.
+#[test]
+fn a_room_that_has_come_back_shows_nobody_who_has_left_since() {
+    let (mut one, mut two) = two();
+    two.put("s:tea", 5, "1");
+    two.publish_to(&mut one);
+    one.watch("s:tea"); // it has come back a first time: all are shown
+    one.shown();
+    two.put("s:tea", 6, "1");
+    two.publish_to(&mut one); // shown, although it has come back a second time
+    one.watch("s:tea");
+    two.remove("s:tea", 6);
+    two.publish_to(&mut one);
+    one.now += SECOND;
+    one.core.handle_timeout(one.now);
+    let mut people = BTreeMap::new();
+    while let Some(update) = one.core.next_update() {
+        match update.change {
+            OthersChange::HideAll => people.clear(),
+            OthersChange::Show(_, changes) => people.extend(changes),
+        }
+    }
+    people.retain(|_, present| present.is_some());
+    assert_eq!(people.into_keys().collect::<Vec<_>>(), [5]);
 }
 
 #[test]

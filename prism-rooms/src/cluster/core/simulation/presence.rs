@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::cluster::{
     core::Core,
-    present::{PresenceUpdate, Present},
+    node_id::node_id,
+    present::{OthersChange, PresenceUpdate, Present},
 };
 
 /// Rooms of two topics.
@@ -27,6 +29,8 @@ pub(super) struct View {
     watched: BTreeSet<Room>,
     /// The rooms with people or watchers here.
     existing: BTreeSet<Room>,
+    /// The rooms that have appeared or vanished since the cluster's task has looked, and whether they exist now.
+    notes: BTreeMap<Room, bool>,
     /// The connections of other nodes in these rooms.
     shown: BTreeMap<(Room, u64, u128), Present>,
     next_id: u128,
@@ -35,7 +39,11 @@ pub(super) struct View {
 impl View {
     /// Does something that the application may do on a node.
     pub(super) fn act(&mut self, core: &mut Core, rng: &mut Rng, now: Duration) {
-        let room = ROOMS[rng.usize(..ROOMS.len())];
+        // Most of what happens in a second happens in the same room, on all nodes.
+        let room = match rng.u8(..4) {
+            0 => ROOMS[rng.usize(..ROOMS.len())],
+            _ => ROOMS[now.as_secs() as usize % ROOMS.len()],
+        };
         let own = self.own.range((room, 0)..=(room, u128::MAX)).map(|((_, id), _)| *id);
         let own: Vec<u128> = own.collect();
         match rng.u8(..16) {
@@ -54,12 +62,12 @@ impl View {
             14 => drop(self.watched.remove(room)),
             15 if self.existing.contains(room) => {
                 // All have left, and come back before the cluster's task has looked.
-                self.shown.retain(|(shown, _, _), _| *shown != room);
-                core.handle_presence_room(&room.into(), true, now);
+                self.note(room, false);
+                self.note(room, true);
             }
             _ => {}
         }
-        self.update_rooms(core, now);
+        self.update_rooms();
     }
 
     fn track(&mut self, core: &mut Core, room: Room, id: u128, rng: &mut Rng, now: Duration) {
@@ -75,24 +83,42 @@ impl View {
         core.handle_person(&room.into(), id, None, now);
     }
 
-    /// Says which rooms exist. What was shown in others is forgotten.
-    fn update_rooms(&mut self, core: &mut Core, now: Duration) {
+    /// Says which rooms exist.
+    fn update_rooms(&mut self) {
         for room in ROOMS {
             let has_people = self.own.range((room, 0)..=(room, u128::MAX)).next().is_some();
             let exists = has_people || self.watched.contains(room);
             if exists && self.existing.insert(room) {
-                core.handle_presence_room(&room.into(), true, now);
+                self.note(room, true);
             } else if !exists && self.existing.remove(room) {
-                self.shown.retain(|(shown, _, _), _| *shown != room);
-                core.handle_presence_room(&room.into(), false, now);
+                self.note(room, false);
             }
         }
     }
 
-    /// Shows what another node says. Each person comes before it leaves, and leaves once.
+    /// Notes that a room has appeared, or that it has vanished: what was shown there is forgotten.
+    fn note(&mut self, room: Room, exists: bool) {
+        self.notes.insert(room, exists);
+        if !exists {
+            self.shown.retain(|(shown, _, _), _| *shown != room);
+        }
+    }
+
+    /// The cluster's task looks at what has happened to rooms.
+    pub(super) fn take_notes(&mut self, core: &mut Core, now: Duration) {
+        for (room, exists) in mem::take(&mut self.notes) {
+            core.handle_presence_room(&room.into(), exists, now);
+        }
+    }
+
+    /// Shows what other nodes say. Each person comes before it leaves, and leaves once; but not in a room that has come
+    /// back while the task is yet to look.
     pub(super) fn show(&mut self, update: PresenceUpdate, present: &BTreeSet<u64>) {
-        let PresenceUpdate { room, node, changes } = update;
+        let PresenceUpdate { room, change } = update;
         let Some(room) = self.existing.get(&*room).copied() else { return };
+        let OthersChange::Show(node, changes) = change else {
+            return self.shown.retain(|(shown, _, _), _| *shown != room);
+        };
         for (id, change) in changes {
             let at = (room, node.as_u64(), id);
             match change {
@@ -104,15 +130,22 @@ impl View {
                     let before = self.shown.insert(at, person.clone());
                     assert_ne!(before, Some(person), "nothing has changed");
                 }
-                None => assert!(self.shown.remove(&at).is_some(), "{id} has left before"),
+                None => {
+                    let was_shown = self.shown.remove(&at).is_some();
+                    assert!(was_shown || self.notes.contains_key(room), "{id} has left before");
+                }
             }
         }
     }
 
-    /// Checks that nobody is shown whose node has left.
-    pub(super) fn check_nodes(&self, present: &BTreeSet<u64>) {
-        for (_, node, _) in self.shown.keys() {
+    /// Checks that nobody is shown of whom the node does not know, or whose node has left.
+    pub(super) fn check_shown(&self, core: &Core, present: &BTreeSet<u64>) {
+        for (room, node, id) in self.shown.keys() {
+            if self.notes.contains_key(room) {
+                continue; // until the task has looked
+            }
             assert!(present.contains(node), "{node} has left, but its people have not");
+            assert!(core.presence.knows(room, node_id(*node), *id), "{id} has left, but is shown");
         }
     }
 

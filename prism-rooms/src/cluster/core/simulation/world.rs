@@ -208,7 +208,12 @@ impl World {
     /// Whatever can happen at this moment, in parts.
     fn advance(&mut self, index: usize) {
         let node = &mut self.nodes[index];
+        if self.rng.bool() {
+            node.presence.take_notes(&mut node.core, self.now);
+            record(node, &mut self.model);
+        }
         node.core.handle_timeout(self.now);
+        record(node, &mut self.model); // before a session that is lost withdraws them
         node.core.push_heartbeat(&mut node.outbox, self.now);
         if node.core.has_left(&node.outbox, self.now) {
             if let Some(session) = node.session {
@@ -282,6 +287,8 @@ impl World {
             session.is_stalled = false;
         }
         for node in &mut self.nodes {
+            node.presence.take_notes(&mut node.core, self.now);
+            record(node, &mut self.model);
             node.is_cut_off = false;
             let (sender, receiver) = async_channel::bounded(1);
             node.core.handle_reached_request(ROOMS[0], sender);
@@ -338,7 +345,7 @@ fn record(node: &mut Node, model: &mut Model) {
     while let Some(update) = node.core.poll_presence_update() {
         node.presence.show(update, present);
     }
-    node.presence.check_nodes(present);
+    node.presence.check_shown(&node.core, present);
 }
 
 impl Happened {
