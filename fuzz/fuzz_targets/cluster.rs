@@ -79,6 +79,12 @@ enum HistoryAct {
         answer: Answer,
     },
     LoseMessages,
+    /// A message is kept that does not arrive.
+    Miss,
+    /// Loses all but the last few messages.
+    Trim {
+        kept: u8,
+    },
 }
 
 impl HistoryAct {
@@ -95,6 +101,8 @@ impl HistoryAct {
             Self::AnswerNext(answer) => control.answers.lock().unwrap().push_back(answer),
             Self::Reply { which, answer } => control.deliver(Event::Reply(which, answer)),
             Self::LoseMessages => control.lose_messages(),
+            Self::Miss => control.repeat_unpublished(CUP),
+            Self::Trim { kept } => control.trim(CUP, kept % 4),
         }
     }
 }

@@ -61,9 +61,11 @@ pub struct Control {
     adds_event: Sender<Event>,
 }
 
-/// What is kept of a room: all messages.
+/// What is kept of a room: all messages that were not trimmed.
 struct Log {
     last: Position,
+    /// How many messages were trimmed.
+    trimmed: u64,
     records: Vec<Bytes>,
 }
 
@@ -93,6 +95,23 @@ impl Control {
         self.logs.lock().unwrap().clear();
     }
 
+    /// Keeps the last message of a room once more, as if it came from another node, and does not publish it.
+    pub fn repeat_unpublished(&self, room: &str) {
+        if let Some(log) = self.logs.lock().unwrap().get_mut(room)
+            && let Some(record) = log.records.last().cloned()
+        {
+            log.append(record);
+        }
+    }
+
+    /// Trims what is kept of a room to this many messages.
+    pub fn trim(&self, room: &str, kept: u8) {
+        if let Some(log) = self.logs.lock().unwrap().get_mut(room) {
+            let surplus = log.records.len().saturating_sub(kept.into());
+            log.trimmed += log.records.drain(..surplus).len() as u64;
+        }
+    }
+
     pub fn position(&self, room: &str, place: Place) -> Position {
         let logs = self.logs.lock().unwrap();
         let last = logs.get(room).map(|log| &log.last);
@@ -119,7 +138,7 @@ impl Control {
         let mut logs = self.logs.lock().unwrap();
         f(logs.entry(room.clone()).or_insert_with(|| {
             let last = Position::new(epoch, 0).expect("commands have valid epochs");
-            Log { last, records: Vec::new() }
+            Log { last, trimmed: 0, records: Vec::new() }
         }))
     }
 
@@ -199,15 +218,15 @@ impl Control {
 impl Log {
     fn append(&mut self, record: Bytes) -> Position {
         self.records.push(record);
-        let offset = self.records.len() as u64;
+        let offset = self.last.offset() + 1;
         self.last = Position::new(self.last.epoch(), offset).expect("there are not that many");
         self.last.clone()
     }
 
     fn read(&self, after: Option<&Position>) -> Page {
         let after = after.filter(|after| after.epoch() == self.last.epoch());
-        let known = after.map_or(self.last.offset(), Position::offset);
-        let records = self.records.iter().skip(known as usize).cloned().collect();
+        let known = after.map_or(self.last.offset(), Position::offset).max(self.trimmed);
+        let records = self.records.iter().skip((known - self.trimmed) as usize).cloned().collect();
         Page { last: self.last.clone(), first: known + 1, records }
     }
 }
