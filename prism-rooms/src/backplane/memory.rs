@@ -270,7 +270,9 @@ impl MemoryBackplane {
             Command::Unsubscribe { channels } => {
                 self.update(|node, _| {
                     if let Some(connection) = &mut node.connection {
-                        connection.subscribed.retain(|channel| !channels.contains(channel));
+                        for channel in &channels {
+                            connection.subscribed.remove(channel);
+                        }
                     }
                 });
                 None
