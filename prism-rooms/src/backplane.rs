@@ -135,7 +135,7 @@ impl Session {
     /// yet. Subscriptions are not limited: a new session has one for each 512 rooms, at once.
     pub async fn next(&self) -> Vec<Command> {
         loop {
-            let commands = mem::take(&mut *self.commands.lock());
+            let commands = self.take_commands();
             if !commands.is_empty() {
                 return commands.into();
             }
@@ -201,6 +201,11 @@ impl Session {
 
     pub(crate) fn take_inputs(&self) -> Inputs {
         mem::take(&mut *self.inputs.lock())
+    }
+
+    /// Returns the commands that the backplane has not taken.
+    pub(crate) fn take_commands(&self) -> VecDeque<Command> {
+        mem::take(&mut *self.commands.lock())
     }
 
     /// Adds commands for the backplane.

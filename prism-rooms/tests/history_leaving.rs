@@ -1,5 +1,6 @@
 //! What a history does when its node leaves the cluster.
 
+use async_channel::Receiver;
 use futures_lite::future::poll_once;
 use prism_driver::{CloseCode, Disconnect, Options, Runtime};
 use prism_rooms::{
@@ -151,5 +152,43 @@ fn what_is_being_appended_is_confirmed_if_there_is_time() {
         assert!(answers[kept..].iter().all(|answer| *answer == Err(AppendError::Unknown)));
         let counts = cluster.counts();
         assert_eq!((counts.kept, counts.unconfirmed), (kept as u64, 30 - kept as u64));
+    });
+}
+
+/// Takes no commands, and ends its session when it is told to.
+struct Idle(Receiver<()>);
+
+impl Backplane for Idle {
+    fn serve<'a>(&'a self, session: &'a Session) -> SessionFuture<'a> {
+        Box::pin(async move {
+            session.connected();
+            let _ = self.0.recv().await;
+            "it was told to".into()
+        })
+    }
+
+    fn keeps_history(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_the_backplane_did_not_take_before_its_session_ended_is_not_kept() {
+    let sim = Sim::new();
+    sim.run(async {
+        let (end, ends) = async_channel::bounded(1);
+        let cluster = Cluster::new(sim.clone(), Idle(ends));
+        let keep = Keep::new(100, SECOND);
+        let history = History::on(&cluster, keep, |_, _| "").expect("it says that it keeps");
+        sim.settle().await;
+        let mut given = Box::pin(history.append("tea", "given to the session"));
+        assert_eq!(poll_once(&mut given).await, None);
+        sim.settle().await;
+        let mut late = Box::pin(history.append("tea", "asked for as the session ends"));
+        end.try_send(()).expect("it waits");
+        assert_eq!(poll_once(&mut late).await, None);
+        assert_eq!(given.await, Err(AppendError::Unavailable));
+        assert_eq!(late.await, Err(AppendError::Unavailable));
+        assert_eq!((cluster.counts().not_kept, cluster.counts().unconfirmed), (2, 0));
     });
 }

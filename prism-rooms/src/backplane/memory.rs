@@ -89,7 +89,7 @@ pub struct MemoryBackplane {
 enum Next {
     End(&'static str),
     Receive(VecDeque<Bytes>),
-    /// Wait for a change. While the connection is stalled, nothing else counts.
+    /// Wait for a change or for commands. While the connection is stalled, none is carried out.
     Wait {
         is_stalled: bool,
     },
@@ -169,7 +169,8 @@ impl MemoryBackplane {
     }
 
     /// Stalls the node's connection: it stays open, but nothing moves in either direction until it is
-    /// [resumed](Self::resume). The node notices after 5 s, and opens another one.
+    /// [resumed](Self::resume). The node notices after 5 s, and opens another one. It cannot tell whether what it was
+    /// about to publish or keep has arrived.
     pub fn stall(&self) {
         self.update(|node, signals| node.stall(true, signals));
     }
@@ -302,6 +303,8 @@ impl MemoryBackplane {
     /// Serves a session until the connection ends, and returns why it did.
     async fn serve_connection(&self, session: &Session, changes: &Receiver<()>) -> &'static str {
         session.connected();
+        // Also taken during a stall, as if it was on its way to the broker.
+        let mut taken = Vec::new();
         loop {
             match self.next() {
                 Next::End(reason) => return reason,
@@ -313,9 +316,13 @@ impl MemoryBackplane {
                         let _ = Deferring::new(changes.recv()).await;
                         Vec::new()
                     };
-                    let commands =
-                        async { if is_stalled { pending().await } else { session.next().await } };
-                    for command in or(changed, commands).await {
+                    if is_stalled || taken.is_empty() {
+                        taken.extend(or(changed, session.next()).await);
+                    }
+                    if is_stalled {
+                        continue;
+                    }
+                    for command in std::mem::take(&mut taken) {
                         if let Some(ticket) = self.carry_out(command, session) {
                             session.done(ticket);
                         }

@@ -104,7 +104,9 @@ impl<R: Runtime> ClusterTask<R> {
             served.hold_wakeups();
         };
         drop(served);
-        self.advance(Some(&session)); // what has arrived at last
+        let _wakeups = hold_wakeups(); // as in `advance`
+        self.handle_inputs(&session, self.runtime.now()); // what has arrived at last
+        self.history.handle_not_taken(session.take_commands());
         reason
     }
 
@@ -175,27 +177,8 @@ impl<R: Runtime> ClusterTask<R> {
             self.core.handle_leave(&mut self.shared.outbox.lock(), now);
             self.history.handle_leave();
         }
-        let inputs = session.map(Session::take_inputs).unwrap_or_default();
-        if inputs.is_connected {
-            self.core.handle_connected(now);
-            self.history.handle_connected();
-        }
-        for event in inputs.events {
-            match event {
-                SessionEvent::Done(ticket) => {
-                    self.core.handle_done(ticket, &mut self.shared.outbox.lock(), now);
-                }
-                SessionEvent::Replied(
-                    Ticket(TicketKind::Publish(number)),
-                    Reply::Refused(reason),
-                ) => {
-                    if self.shared.outbox.lock().refuse(number) {
-                        self.shared.report(&ClusterEvent::PublishRefused { reason });
-                    }
-                }
-                SessionEvent::Replied(ticket, reply) => self.history.handle_reply(ticket, reply),
-                SessionEvent::Received(payload) => self.receive(&payload, now),
-            }
+        if let Some(session) = session {
+            self.handle_inputs(session, now);
         }
         self.core.handle_timeout(now);
         self.core.push_heartbeat(&mut self.shared.outbox.lock(), now);
@@ -217,6 +200,32 @@ impl<R: Runtime> ClusterTask<R> {
         drop(outbox);
         self.shared.set_counts(counts);
         has_left
+    }
+
+    /// Handles what a session has reported.
+    fn handle_inputs(&mut self, session: &Session, now: Duration) {
+        let inputs = session.take_inputs();
+        if inputs.is_connected {
+            self.core.handle_connected(now);
+            self.history.handle_connected();
+        }
+        for event in inputs.events {
+            match event {
+                SessionEvent::Done(ticket) => {
+                    self.core.handle_done(ticket, &mut self.shared.outbox.lock(), now);
+                }
+                SessionEvent::Replied(
+                    Ticket(TicketKind::Publish(number)),
+                    Reply::Refused(reason),
+                ) => {
+                    if self.shared.outbox.lock().refuse(number) {
+                        self.shared.report(&ClusterEvent::PublishRefused { reason });
+                    }
+                }
+                SessionEvent::Replied(ticket, reply) => self.history.handle_reply(ticket, reply),
+                SessionEvent::Received(payload) => self.receive(&payload, now),
+            }
+        }
     }
 
     fn receive(&mut self, payload: &Bytes, now: Duration) {

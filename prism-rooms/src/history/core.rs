@@ -158,16 +158,18 @@ impl HistoryCore {
         self.disconnected_since = None;
     }
 
+    /// Handles that the backplane does not get to see an append.
+    pub(crate) fn handle_not_taken(&mut self, append: Append) {
+        if let TicketKind::History(number) = append.ticket.0
+            && let Some(Asked::Append { pending, .. }) = self.asked.remove(&number)
+        {
+            pending.answer(Err(AppendError::Unavailable));
+        }
+    }
+
     pub(crate) fn handle_session_ended(&mut self) {
         self.is_connected = false;
-        for append in self.appends.drain(..) {
-            // It was not given to the session.
-            if let TicketKind::History(number) = append.ticket.0
-                && let Some(Asked::Append { pending, .. }) = self.asked.remove(&number)
-            {
-                pending.answer(Err(AppendError::Unavailable));
-            }
-        }
+        mem::take(&mut self.appends).into_iter().for_each(|append| self.handle_not_taken(append));
         for (_, asked) in self.asked.drain() {
             if let Asked::Append { pending, .. } = asked {
                 pending.answer(Err(AppendError::Unknown));

@@ -92,6 +92,16 @@ impl HistoryTask {
         }
     }
 
+    /// Handles that a session has ended, and the backplane has not taken these commands.
+    pub(crate) fn handle_not_taken(&mut self, commands: impl IntoIterator<Item = Command>) {
+        let Some(active) = &mut self.active else { return };
+        for command in commands {
+            if let Command::Append(append) = command {
+                active.core.handle_not_taken(append);
+            }
+        }
+    }
+
     pub(crate) fn handle_session_ended(&mut self) {
         self.is_connected = false;
         if let Some(active) = &mut self.active {
