@@ -13,15 +13,15 @@ use crate::{
 };
 
 mod change;
-mod cluster;
 mod compressions;
 mod deferred;
 mod encoded_change;
+mod in_cluster;
 mod json_size;
 mod notify_schedule;
-mod others;
 mod people;
 mod room_presence;
+mod topic_observer;
 mod tracker;
 mod watch;
 mod watcher;
@@ -30,7 +30,7 @@ pub use self::{
     change::{Change, Person, Tracked},
     watch::Watch,
 };
-use self::{cluster::InCluster, tracker::Tracker};
+use self::{in_cluster::InCluster, tracker::Tracker};
 
 /// A tracker of the people who are present in each room, which sends the changes to watchers. Cheap to clone: all
 /// clones share the same state.

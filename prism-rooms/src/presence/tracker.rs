@@ -20,8 +20,8 @@ use prism_driver::{Connection, ConnectionId, Deferring, Runtime};
 
 use super::{
     change::Tracked,
-    cluster::InCluster,
     deferred::Deferred,
+    in_cluster::InCluster,
     notify_schedule::{Deadline, NotifySchedule},
     room_presence::RoomPresence,
     watch::Watch,
