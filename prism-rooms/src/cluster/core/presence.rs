@@ -313,30 +313,25 @@ impl PresenceCore {
         self.next_answer()
     }
 
-    fn question(
-        &mut self,
-        target: AskTarget,
-        rooms: &[Arc<str>],
-        now: Duration,
-    ) -> PresenceToPublish {
-        let node = match target {
+    fn question(&mut self, to: AskTarget, rooms: &[Arc<str>], now: Duration) -> PresenceToPublish {
+        let node = match to {
             AskTarget::Node(node) => Some(node),
             AskTarget::Followers(_) | AskTarget::AllNodes => None,
         };
         let (mut asked_rooms, mut size) = (Vec::new(), 0);
         for room in rooms {
             if size >= MAX_PART {
-                self.asks.ask(target.clone(), room.clone(), now); // in the next question
+                self.asks.ask(to.clone(), room.clone(), now); // in the next question
                 continue;
             }
             let known = self.others.asked(node, room, now);
-            if matches!(target, AskTarget::AllNodes) {
+            if matches!(to, AskTarget::AllNodes) {
                 self.others.all_asked(room, now);
             }
             size += room.len() + 3 + 16 * known.len();
             asked_rooms.push(AskedRoom { room, known });
         }
-        let channel = match target {
+        let channel = match to {
             AskTarget::Followers(room) => Channel::Presence(room),
             AskTarget::AllNodes => Channel::All,
             AskTarget::Node(node) => Channel::Node(node),
