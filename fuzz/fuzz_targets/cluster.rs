@@ -17,7 +17,7 @@ use prism_fuzz::{
     history_client::{CUP, HistoryClient},
 };
 use prism_rooms::{Change, Cluster, Presence, Rooms, Watch};
-use prism_test::{Received, Sim};
+use prism_test::{Peer, Received, Sim};
 
 #[derive(Arbitrary, Debug)]
 enum Act {
@@ -128,6 +128,16 @@ fn changed(payload: &Bytes, origin: u8, number: u16, changes: &[(u16, u8)]) -> B
         bytes[at] = *to;
     }
     bytes.into()
+}
+
+/// Receives what there is, so that the outbox has room, and pings are answered. What arrived may have closed the
+/// connection.
+async fn read_all(client: &mut Peer) {
+    while let Some(received) = poll_once(client.next()).await {
+        if matches!(received, Received::Close(..) | Received::End(_)) {
+            break;
+        }
+    }
 }
 
 /// What a watcher knows: the connections of each person.
@@ -258,12 +268,7 @@ fuzz_target!(|acts: Vec<Act>| {
                 view.update().await;
             }
             history.update().await;
-            // The client reads, so that its outbox has room.
-            while let Some(received) = poll_once(client.next()).await {
-                if matches!(received, Received::Close(..) | Received::End(_)) {
-                    break; // what arrived has closed it
-                }
-            }
+            read_all(&mut client).await;
         }
         // Each end may hit a session that has just begun, and the next begins within 2 s.
         let mut span = Duration::from_secs(10 + 3 * ends);
@@ -274,7 +279,10 @@ fuzz_target!(|acts: Vec<Act>| {
             control.deliver(Event::End);
             span += Duration::from_secs(25);
         }
-        sim.pass(span).await;
+        for _ in 0..span.as_secs().div_ceil(5) {
+            sim.pass(Duration::from_secs(5)).await;
+            read_all(&mut client).await;
+        }
         let counts = cluster.counts();
         assert!(counts.connected, "{counts:?}");
         // Heartbeats, and what comes from this node, are none of these.
