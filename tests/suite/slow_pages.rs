@@ -114,18 +114,18 @@ fn read_steadily(peer: &mut Peer, span: Duration) {
 #[test]
 fn a_slow_but_steady_reader_is_kept() {
     let mut options = Options::default();
-    // In this time the peer reads 20 KiB, which is too little to make a socket writable again.
-    options.write_timeout = Duration::from_secs(1);
+    // In this time the peer reads 40 KiB, which is too little to make a socket writable again.
+    options.write_timeout = Duration::from_secs(2);
     let server = site(options);
-    let mut page = small_socket(&server);
-    page.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let mut echo = small_socket(&server);
     echo.write(Peer::request("/ws").as_bytes());
     assert_eq!(echo.head().status, 101);
     echo.send(BINARY, &vec![0; 1 << 20]);
+    let mut page = small_socket(&server); // last, because it has to be read from now on
+    page.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     thread::scope(|scope| {
         for peer in [&mut page, &mut echo] {
-            scope.spawn(|| read_steadily(peer, Duration::from_secs(4)));
+            scope.spawn(|| read_steadily(peer, Duration::from_secs(6)));
         }
     });
     let counts = server.stats().counts();
