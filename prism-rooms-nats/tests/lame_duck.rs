@@ -49,6 +49,16 @@ impl Scene {
         Self { here, there, member, connection }
     }
 
+    /// Starts as [`start`](Self::start) does. The first server of the member's node has begun to shut down, and lags
+    /// behind the next one.
+    async fn start_behind_a_lagging_server(sim: &Sim) -> Self {
+        let scene = Self::start(sim, "nats://192.0.2.2,192.0.2.3").await;
+        scene.connection.to_client().insert(LAME_DUCK);
+        sim.settle().await;
+        scene.connection.to_client().stall();
+        scene
+    }
+
     /// Sends numbers to the room, one each 10 ms.
     async fn send(&self, sim: &Sim, numbers: Range<u32>) {
         for number in numbers {
@@ -100,11 +110,8 @@ fn what_the_old_server_still_has_arrives_first() {
     let sim = Sim::new();
     start_three(&sim);
     sim.run(async {
-        let scene = Scene::start(&sim, "nats://192.0.2.2,192.0.2.3").await;
+        let scene = Scene::start_behind_a_lagging_server(&sim).await;
         let received = scene.there.counts().received;
-        scene.connection.to_client().insert(LAME_DUCK);
-        sim.settle().await;
-        scene.connection.to_client().stall();
         scene.send(&sim, 0..40).await;
         assert_eq!(scene.there.counts().received, received, "the next server's messages wait");
         scene.connection.to_client().resume();
@@ -120,11 +127,8 @@ fn what_the_old_server_still_has_is_not_lost_if_the_next_one_sends_much() {
     let sim = Sim::new();
     start_three(&sim);
     sim.run(async {
-        let scene = Scene::start(&sim, "nats://192.0.2.2,192.0.2.3").await;
+        let scene = Scene::start_behind_a_lagging_server(&sim).await;
         let received = scene.there.counts().received;
-        scene.connection.to_client().insert(LAME_DUCK);
-        sim.settle().await;
-        scene.connection.to_client().stall();
         for _ in 0..50 {
             scene.here.rooms().to("tea").send("x".repeat(100 << 10));
             sim.pass(Duration::from_millis(10)).await;
