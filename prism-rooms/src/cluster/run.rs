@@ -101,7 +101,7 @@ impl<R: Runtime> ClusterTask<R> {
             if let Some(reason) = self.wait(Some(&mut served)).await {
                 break reason;
             }
-            served.hold_wakeups();
+            served.stop_waking();
         };
         drop(served);
         let _wakeups = hold_wakeups(); // as in `advance`

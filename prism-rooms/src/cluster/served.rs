@@ -69,7 +69,7 @@ impl<'a> Served<'a> {
     }
 
     /// Lets the backplane wake nobody until it is polled again.
-    pub(super) fn hold_wakeups(&self) {
+    pub(super) fn stop_waking(&self) {
         let task = self.wakeups.0.lock().task.take();
         drop(task); // unlocked: a waker is application code
     }
